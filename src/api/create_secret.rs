@@ -1,0 +1,238 @@
+//! `CreateSecret`.
+
+use crate::api::write::{Token, token, token_taken, value};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::id::{SecretId, SecretName, arn};
+use crate::model::limits as lim;
+use crate::model::secret::Secret;
+use crate::model::shape::Shape;
+use crate::model::stages::Stages;
+use crate::model::tag::{NewTags, Tag};
+use crate::model::tenant::Tenant;
+use crate::model::value::{SecretBytes, SecretString, SecretValue};
+use crate::model::version::{KmsKeyId, VersionId};
+use crate::run::{KeyWork, Moment, Operation, Plan, Verdict, arn_suffix, new_uid};
+use crate::store::SecretsManager;
+use std::sync::Arc;
+
+request! {
+    /// Request of [`SecretsManager::create_secret`].
+    CreateSecretRequest {
+        required {
+            /// 1 to 512 of the characters `A-Z a-z 0-9 / _ + = . @ - !`, unique in the account and Region.
+            name: String,
+        }
+        optional {
+            /// 32 to 64 characters; becomes the id of the first version.
+            client_request_token: String,
+            /// At most 2,048 characters. Empty is the same as none.
+            description: String,
+            /// The key that protects the values: a key id, key ARN, alias or alias ARN. Absent or empty: the default key.
+            kms_key_id: String,
+            /// The first value, as text: 1 to 65,536 bytes of UTF-8. Excludes `secret_binary`.
+            secret_string: SecretString,
+            /// The first value, as bytes: 1 to 65,536. Excludes `secret_string`.
+            secret_binary: SecretBytes,
+            /// The partner of a managed external secret, at most 256 characters (`Type` in the API).
+            r#type: String,
+        }
+        lists {
+            /// At most 50, with unique keys that do not begin with `aws:`. An empty list is not the same as none.
+            tags: Tag,
+        }
+    }
+}
+
+/// Response of [`SecretsManager::create_secret`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreateSecretResponse {
+    /// The ARN of the secret, which ends in six random letters and digits.
+    pub arn: String,
+    /// The name of the secret.
+    pub name: String,
+    /// The id of the first version, if the request brought a value.
+    pub version_id: Option<String>,
+}
+
+impl SecretsManager {
+    /// Creates a secret, with a first value or without one.
+    ///
+    /// The first version takes the label `AWSCURRENT`. On `Ok` the secret is durable.
+    ///
+    /// # Idempotency
+    ///
+    /// Repeating a call with the same token and the same value changes nothing and gives the same response; what else
+    /// the request says is not compared.
+    ///
+    /// # Errors
+    ///
+    /// In this order, the first that applies:
+    ///
+    /// 1. [`ErrorKind::Validation`]: members break the limits given at [`CreateSecretRequest`], all of them in one
+    ///    message; then, the name has other characters.
+    /// 2. [`ErrorKind::InvalidParameter`]: both forms of value are given; a tag key appears twice, is reserved, or there
+    ///    are too many.
+    /// 3. [`ErrorKind::InvalidRequest`]: there is no token, and the store requires one.
+    /// 4. [`ErrorKind::InvalidRequest`]: a secret of this name is scheduled for deletion.
+    /// 5. [`ErrorKind::ResourceExists`]: a secret of this name exists, and the token names none of its versions, or one
+    ///    with another value. [`ErrorKind::DecryptionFailure`]: that version could not be opened to compare.
+    /// 6. [`ErrorKind::KeyAccessDenied`], [`ErrorKind::InvalidRequest`], [`ErrorKind::EncryptionFailure`],
+    ///    [`ErrorKind::KeyProviderOutage`]: the key does not exist, is in another Region, is in a state that forbids its
+    ///    use, or its provider fails.
+    /// 7. [`ErrorKind::LimitExceeded`]: the account and Region are full, or the metadata does not fit.
+    /// 8. [`ErrorKind::Storage`]: the commit failed. Reopen the store to learn the outcome.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use strongroom::{CreateSecretRequest, SecretStore, StaticKey, Tag};
+    /// # let store = SecretStore::in_memory().key_provider(StaticKey::new([7; 32])).open()?;
+    /// # let secrets = store.default_secrets_manager();
+    /// let created = secrets.create_secret(
+    ///     CreateSecretRequest::new("db/main").secret_string("s3cret").tags([Tag::new("team", "payments")]),
+    /// )?;
+    /// assert!(created.arn.starts_with("arn:aws:secretsmanager:us-east-1:000000000000:secret:db/main-"));
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    ///
+    /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
+    pub fn create_secret(&self, request: CreateSecretRequest) -> Result<CreateSecretResponse> {
+        self.run(&CreateSecret::parse(self, request)?)
+    }
+}
+
+#[derive(Debug)]
+struct CreateSecret {
+    tenant: Arc<Tenant>,
+    id: SecretId,
+    name: SecretName,
+    token: VersionId,
+    value: Option<SecretValue>,
+    description: String,
+    /// `None`: not given, so it need not be looked up before it is used.
+    kms_key_id: Option<KmsKeyId>,
+    external_type: Option<String>,
+    tags: Option<NewTags>,
+    versions_max: usize,
+}
+
+impl CreateSecret {
+    fn parse(manager: &SecretsManager, request: CreateSecretRequest) -> Result<Self> {
+        let CreateSecretRequest {
+            name,
+            client_request_token,
+            description,
+            kms_key_id,
+            secret_string,
+            secret_binary,
+            r#type,
+            tags,
+        } = request;
+        let mut shape = Shape::new();
+        shape.text("name", &name, 1, lim::NAME_CHARS_MAX);
+        shape.client_request_token(client_request_token.as_ref());
+        shape.metadata(description.as_ref(), kms_key_id.as_ref());
+        shape.value(secret_string.as_ref(), secret_binary.as_ref());
+        shape.optional_text("type", r#type.as_ref(), 0, lim::TYPE_CHARS_MAX);
+        if let Some(tags) = &tags {
+            shape.tags(tags);
+        }
+        shape.finish()?;
+        let name = SecretName::parse(&name)?;
+        let value = value(secret_string, secret_binary)?;
+        let tags = tags.map(NewTags::parse).transpose()?;
+        let token = manager.client_request_token(client_request_token)?;
+        Ok(Self {
+            tenant: Arc::clone(manager.tenant()),
+            id: SecretId::Name(name.clone()),
+            name,
+            token,
+            value,
+            description: description.unwrap_or_default(),
+            kms_key_id: kms_key_id.map(|key| KmsKeyId::parse(&key)),
+            external_type: r#type.filter(|text| !text.is_empty()),
+            tags,
+            versions_max: manager.settings().versions_max,
+        })
+    }
+
+    /// The name is taken: the call is a repetition, or an error.
+    fn repeat(&self, secret: &Secret, is_same: Option<bool>) -> Result<Verdict<CreateSecretResponse>> {
+        if secret.deletion_at.is_some() {
+            return Err(Error::invalid_request(
+                "You can't create this secret because a secret with this name is already scheduled for deletion.",
+            ));
+        }
+        match (&self.value, token(secret, &self.token, is_same)) {
+            (Some(_), Token::Taken { is_same: None }) => Ok(Verdict::Compare(self.token.clone())),
+            (Some(_), Token::Taken { is_same: Some(true) }) => Ok(Verdict::Answer(self.response(secret))),
+            (_, Token::Taken { .. }) => Err(token_taken(secret, &self.token)),
+            (_, Token::New) => Err(Error::new(
+                ErrorKind::ResourceExists,
+                format!("The operation failed because the secret {} already exists.", self.name),
+            )),
+        }
+    }
+
+    fn response(&self, secret: &Secret) -> CreateSecretResponse {
+        CreateSecretResponse {
+            arn: secret.arn.clone(),
+            name: secret.name.to_string(),
+            version_id: self.value.is_some().then(|| self.token.to_string()),
+        }
+    }
+}
+
+impl Operation for CreateSecret {
+    type Response = CreateSecretResponse;
+
+    fn secret_id(&self) -> &SecretId {
+        &self.id
+    }
+
+    fn value(&self) -> Option<&SecretValue> {
+        self.value.as_ref()
+    }
+
+    fn decide(
+        &self,
+        secret: Option<Secret>,
+        is_same: Option<bool>,
+        moment: &Moment<'_>,
+    ) -> Result<Verdict<CreateSecretResponse>> {
+        if let Some(secret) = secret {
+            return self.repeat(&secret, is_same);
+        }
+        let mut secret = Secret {
+            tenant: Arc::clone(&self.tenant),
+            uid: new_uid(moment.entropy)?,
+            name: self.name.clone(),
+            arn: arn(&self.tenant, &self.name, &arn_suffix(moment.entropy)?),
+            description: None,
+            kms_key_id: self.kms_key_id.clone().unwrap_or_default(),
+            external_type: self.external_type.clone(),
+            tags: self.tags.clone().map(NewTags::into_vec),
+            created_at: moment.now,
+            last_changed_at: moment.now,
+            accessed_on: None,
+            deletion_at: None,
+            owning_service: None,
+            primary_region: None,
+            versions: Vec::new(),
+            stages: Stages::default(),
+        };
+        secret.describe(self.description.clone());
+        let seal = match &self.value {
+            Some(_) => {
+                secret.add_version(&self.token, &[], self.versions_max, moment.now)?;
+                secret.last_changed_at = moment.now;
+                Some(self.token.clone())
+            }
+            None => None,
+        };
+        let key = if self.kms_key_id.is_some() { KeyWork::Check } else { KeyWork::None };
+        let response = self.response(&secret);
+        Ok(Verdict::Store(Box::new(Plan { secret, seal, key, response })))
+    }
+}

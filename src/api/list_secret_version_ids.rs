@@ -1,0 +1,152 @@
+//! `ListSecretVersionIds`.
+
+use crate::error::{Error, Result};
+use crate::model::id::SecretId;
+use crate::model::limits as lim;
+use crate::model::secret::Secret;
+use crate::model::shape::Shape;
+use crate::model::version::{Version, VersionId};
+use crate::records::codec::Cursor;
+use crate::records::token::Query;
+use crate::store::SecretsManager;
+use crate::time::Timestamp;
+
+request! {
+    /// Request of [`SecretsManager::list_secret_version_ids`].
+    ListSecretVersionIdsRequest {
+        required {
+            /// Name, ARN, or ARN without its random end.
+            secret_id: String,
+        }
+        optional {
+            /// Entries of one page: 1 to 100. Absent: 100.
+            max_results: i32,
+            /// Where to go on: `next_token` of the page before, with the same secret and choice of versions.
+            next_token: String,
+            /// Whether versions without labels are listed too. Absent: they are not.
+            include_deprecated: bool,
+        }
+    }
+}
+
+/// Response of [`SecretsManager::list_secret_version_ids`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListSecretVersionIdsResponse {
+    /// The versions of this page, oldest first.
+    pub versions: Vec<SecretVersionsListEntry>,
+    /// Absent on the last page.
+    pub next_token: Option<String>,
+    /// The ARN of the secret.
+    pub arn: String,
+    /// The name of the secret.
+    pub name: String,
+}
+
+/// A version in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SecretVersionsListEntry {
+    /// The id of the version.
+    pub version_id: String,
+    /// Its labels. Absent if it has none.
+    pub version_stages: Option<Vec<String>>,
+    /// Midnight, UTC, of the day of the last successful read. Absent before the first.
+    pub last_accessed_date: Option<Timestamp>,
+    /// When the version was made.
+    pub created_date: Timestamp,
+    /// The keys that open it, as they were given; `DefaultEncryptionKey` for the default key.
+    pub kms_key_ids: Vec<String>,
+}
+
+impl SecretsManager {
+    /// Lists the versions of a secret that have a value, page by page. Also works while the secret is scheduled for
+    /// deletion.
+    ///
+    /// # Errors
+    ///
+    /// In this order, the first that applies:
+    ///
+    /// 1. [`ErrorKind::Validation`](crate::ErrorKind::Validation): members break the limits given at
+    ///    [`ListSecretVersionIdsRequest`]; then, the `SecretId` is neither a name nor an ARN of a secret.
+    /// 2. [`ErrorKind::ResourceNotFound`](crate::ErrorKind::ResourceNotFound): no such secret.
+    /// 3. [`ErrorKind::InvalidNextToken`](crate::ErrorKind::InvalidNextToken): the token was not issued for this query.
+    /// 4. [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted), [`ErrorKind::Storage`](crate::ErrorKind::Storage):
+    ///    the stored record is damaged or cannot be read.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use strongroom::*;
+    /// # let store = SecretStore::in_memory().key_provider(StaticKey::new([7; 32])).open()?;
+    /// # let secrets = store.default_secrets_manager();
+    /// # secrets.create_secret(CreateSecretRequest::new("db/main").secret_string("s3cret"))?;
+    /// let listed = secrets.list_secret_version_ids(ListSecretVersionIdsRequest::new("db/main"))?;
+    /// assert_eq!(listed.versions[0].kms_key_ids, ["DefaultEncryptionKey"]);
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    ///
+    /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecretVersionIds.html>
+    pub fn list_secret_version_ids(
+        &self,
+        request: ListSecretVersionIdsRequest,
+    ) -> Result<ListSecretVersionIdsResponse> {
+        let ListSecretVersionIdsRequest { secret_id, max_results, next_token, include_deprecated } = request;
+        let mut shape = Shape::new();
+        shape.secret_id(&secret_id);
+        shape.page(max_results, lim::PAGE_MAX, next_token.as_ref());
+        shape.finish()?;
+        let id = SecretId::parse(&secret_id, self.tenant())?;
+        let now = self.now();
+        let secret = self.find(&id, now)?.ok_or_else(Error::secret_not_found)?.secret;
+        let with_deprecated = include_deprecated == Some(true);
+        let query = Query::new("ListSecretVersionIds").text(&secret.uid.to_string()).flag(with_deprecated);
+        let cursor = next_token.map(|token| self.records().redeem_token(self.tenant(), &query, &token)).transpose()?;
+
+        let limit = usize::try_from(max_results.unwrap_or(lim::PAGE_MAX)).unwrap_or_default();
+        let mut listed = after(&secret, cursor.as_ref())
+            .filter(|version| version.has_value() && (with_deprecated || secret.stages.is_labelled(&version.id)));
+        let shown: Vec<&Version> = listed.by_ref().take(limit).collect();
+        let next_token = match (shown.last(), listed.next()) {
+            (Some(last), Some(_)) => {
+                let cursor = Cursor { at: Some(last.created_at.timestamp_millis()), name: last.id.to_string() };
+                Some(self.records().issue_token(self.tenant(), &query, &cursor, now)?)
+            }
+            _ => None,
+        };
+        Ok(ListSecretVersionIdsResponse {
+            versions: shown.into_iter().map(|version| entry(&secret, version)).collect(),
+            next_token,
+            arn: secret.arn.clone(),
+            name: secret.name.to_string(),
+        })
+    }
+}
+
+/// The versions after a cursor. Its own version may have been removed meanwhile; then, those made later.
+fn after<'a>(secret: &'a Secret, cursor: Option<&Cursor>) -> impl Iterator<Item = &'a Version> {
+    let start = match cursor {
+        None => 0,
+        Some(Cursor { at, name }) => {
+            let last = VersionId::new(name.as_str());
+            let by_id = secret.versions.iter().position(|version| version.id == last).map(|index| index + 1);
+            by_id.unwrap_or_else(|| {
+                let is_later = |version: &Version| Some(version.created_at.timestamp_millis()) > *at;
+                secret.versions.iter().position(is_later).unwrap_or(secret.versions.len())
+            })
+        }
+    };
+    secret.versions.iter().skip(start)
+}
+
+fn entry(secret: &Secret, version: &Version) -> SecretVersionsListEntry {
+    let labels = secret.stages.of(&version.id);
+    let keys = version.content.iter().flat_map(|content| &content.keys);
+    SecretVersionsListEntry {
+        version_id: version.id.to_string(),
+        version_stages: (!labels.is_empty()).then_some(labels),
+        last_accessed_date: version.accessed_on,
+        created_date: version.created_at,
+        kms_key_ids: keys.map(|key| key.requested.shown_in_version().to_owned()).collect(),
+    }
+}

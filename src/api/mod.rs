@@ -1,0 +1,37 @@
+//! The operations of the API, one file each: request, response, the documented method, and how it decides.
+
+#[macro_use]
+mod request;
+
+mod batch_get_secret_value;
+mod create_secret;
+mod delete_secret;
+mod describe_secret;
+mod get_random_password;
+mod get_secret_value;
+mod list_secret_version_ids;
+mod list_secrets;
+mod put_secret_value;
+mod restore_secret;
+mod tag_resource;
+mod untag_resource;
+mod update_secret;
+mod update_secret_version_stage;
+mod write;
+
+pub use batch_get_secret_value::{
+    BatchGetSecretValueError, BatchGetSecretValueRequest, BatchGetSecretValueResponse, SecretValueEntry,
+};
+pub use create_secret::{CreateSecretRequest, CreateSecretResponse};
+pub use delete_secret::{DeleteSecretRequest, DeleteSecretResponse};
+pub use describe_secret::{DescribeSecretRequest, DescribeSecretResponse};
+pub use get_random_password::{GetRandomPasswordRequest, GetRandomPasswordResponse};
+pub use get_secret_value::{GetSecretValueRequest, GetSecretValueResponse};
+pub use list_secret_version_ids::{ListSecretVersionIdsRequest, ListSecretVersionIdsResponse, SecretVersionsListEntry};
+pub use list_secrets::{ListSecretsRequest, ListSecretsResponse, SecretListEntry};
+pub use put_secret_value::{PutSecretValueRequest, PutSecretValueResponse};
+pub use restore_secret::{RestoreSecretRequest, RestoreSecretResponse};
+pub use tag_resource::TagResourceRequest;
+pub use untag_resource::UntagResourceRequest;
+pub use update_secret::{UpdateSecretRequest, UpdateSecretResponse};
+pub use update_secret_version_stage::{UpdateSecretVersionStageRequest, UpdateSecretVersionStageResponse};

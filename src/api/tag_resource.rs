@@ -1,0 +1,88 @@
+//! `TagResource`.
+
+use crate::error::{Error, Result};
+use crate::model::id::SecretId;
+use crate::model::secret::Secret;
+use crate::model::shape::Shape;
+use crate::model::tag::{NewTags, Tag};
+use crate::run::{Moment, Operation, Verdict};
+use crate::store::SecretsManager;
+
+/// Request of [`SecretsManager::tag_resource`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TagResourceRequest {
+    /// Name, ARN, or ARN without its random end.
+    pub secret_id: String,
+    /// Unique keys of 1 to 128 characters that do not begin with `aws:`, values of 0 to 256 characters.
+    pub tags: Vec<Tag>,
+}
+
+impl TagResourceRequest {
+    /// A request with its required members.
+    pub fn new<I: Into<Tag>>(secret_id: impl Into<String>, tags: impl IntoIterator<Item = I>) -> Self {
+        Self { secret_id: secret_id.into(), tags: tags.into_iter().map(Into::into).collect() }
+    }
+}
+
+impl SecretsManager {
+    /// Adds tags to a secret.
+    ///
+    /// A key that the secret has already gets the new value in its old place; new keys are appended.
+    ///
+    /// # Errors
+    ///
+    /// In this order, the first that applies:
+    ///
+    /// 1. [`ErrorKind::Validation`](crate::ErrorKind::Validation): members break the limits of the request; then, the
+    ///    `SecretId` is neither a name nor an ARN of a secret.
+    /// 2. [`ErrorKind::InvalidParameter`](crate::ErrorKind::InvalidParameter): a key appears twice or is reserved, or there
+    ///    are more than 50 tags, in the request or, after step 4, on the secret.
+    /// 3. [`ErrorKind::ResourceNotFound`](crate::ErrorKind::ResourceNotFound): no such secret.
+    /// 4. [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest): the secret is scheduled for deletion.
+    /// 5. [`ErrorKind::Storage`](crate::ErrorKind::Storage): the commit failed. Reopen the store to learn the outcome.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use strongroom::*;
+    /// # let store = SecretStore::in_memory().key_provider(StaticKey::new([7; 32])).open()?;
+    /// # let secrets = store.default_secrets_manager();
+    /// # secrets.create_secret(CreateSecretRequest::new("db/main").secret_string("s3cret"))?;
+    /// secrets.tag_resource(TagResourceRequest::new("db/main", [Tag::new("team", "payments")]))?;
+    /// assert_eq!(secrets.describe_secret(DescribeSecretRequest::new("db/main"))?.tags.unwrap().len(), 1);
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    ///
+    /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_TagResource.html>
+    pub fn tag_resource(&self, request: TagResourceRequest) -> Result<()> {
+        let TagResourceRequest { secret_id, tags } = request;
+        let mut shape = Shape::new();
+        shape.secret_id(&secret_id);
+        shape.tags(&tags);
+        shape.finish()?;
+        let id = SecretId::parse(&secret_id, self.tenant())?;
+        self.run(&TagResource { id, tags: NewTags::parse(tags)? })
+    }
+}
+
+#[derive(Debug)]
+struct TagResource {
+    id: SecretId,
+    tags: NewTags,
+}
+
+impl Operation for TagResource {
+    type Response = ();
+
+    fn secret_id(&self) -> &SecretId {
+        &self.id
+    }
+
+    fn decide(&self, secret: Option<Secret>, _: Option<bool>, moment: &Moment<'_>) -> Result<Verdict<()>> {
+        let mut secret = secret.ok_or_else(Error::secret_not_found)?;
+        secret.require_active()?;
+        secret.tag(self.tags.clone(), moment.now)?;
+        Ok(Verdict::store(secret, ()))
+    }
+}

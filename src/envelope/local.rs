@@ -1,0 +1,67 @@
+//! Wrapping with a key that is in memory: what every local provider has in common.
+//!
+//! A wrapped key names the key and the version that made it, so that "unknown key" and "damaged" can be told apart.
+
+use crate::entropy::Entropy;
+use crate::envelope::ad::{Ad, Fields, push_field};
+use crate::envelope::provider::{DataKey, EncryptionContext, KeyError};
+use crate::envelope::seal::{Label, SUITE, SealingKey};
+
+/// Longest key id that a wrapped key may name.
+const KEY_ID_BYTES_MAX: usize = 256;
+
+/// The parts of a wrapped key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Blob<'a> {
+    pub(crate) key_id: &'a str,
+    pub(crate) key_version: u32,
+    sealed: &'a [u8],
+}
+
+impl<'a> Blob<'a> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, KeyError> {
+        let mut fields = Fields::new(bytes);
+        let mut parse = || {
+            (u16::from_be_bytes(fields.array()?) == SUITE).then_some(())?;
+            let key_id = fields.text(KEY_ID_BYTES_MAX)?;
+            let key_version = u32::from_be_bytes(fields.array()?);
+            Some(Self { key_id, key_version, sealed: fields.rest() })
+        };
+        parse().ok_or(KeyError::Corrupt)
+    }
+}
+
+fn ad(context: &EncryptionContext<'_>, key_arn: &str, key_version: u32) -> Ad {
+    Ad::new("wrap").bytes(&context.canonical()).text(key_arn).bytes(&key_version.to_be_bytes())
+}
+
+/// Wraps a data key.
+pub(crate) fn wrap(
+    key: &SealingKey,
+    key_id: &str,
+    key_arn: &str,
+    key_version: u32,
+    data_key: &DataKey,
+    context: &EncryptionContext<'_>,
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>, KeyError> {
+    let mut blob = Vec::with_capacity(256);
+    blob.extend_from_slice(&SUITE.to_be_bytes());
+    push_field(&mut blob, key_id.as_bytes());
+    blob.extend_from_slice(&key_version.to_be_bytes());
+    let ad = ad(context, key_arn, key_version);
+    key.seal_into(Label::Wrap, ad.as_bytes(), data_key.expose(), entropy, &mut blob).map_err(|_| KeyError::Internal)?;
+    Ok(blob)
+}
+
+/// Unwraps a data key with the key that its blob names.
+pub(crate) fn unwrap(
+    key: &SealingKey,
+    key_arn: &str,
+    blob: &Blob<'_>,
+    context: &EncryptionContext<'_>,
+) -> Result<DataKey, KeyError> {
+    let ad = ad(context, key_arn, blob.key_version);
+    let opened = key.open(Label::Wrap, ad.as_bytes(), blob.sealed).map_err(|_| KeyError::Corrupt)?;
+    DataKey::from_slice(&opened).ok_or(KeyError::Corrupt)
+}

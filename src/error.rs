@@ -1,0 +1,292 @@
+//! The one public error, and how the service's codes and texts are kept apart from our own reasons.
+//!
+//! Owns [`Error`] and [`ErrorKind`]. Every module with failure cases of its own has a private enum and, beside it,
+//! the conversion into [`Error`]; nothing converts a foreign error without saying what was being done.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What went wrong, in the service's words and in ours.
+///
+/// * [`code`](Error::code) and [`message`](Error::message) are what a client of AWS Secrets Manager would see.
+/// * [`kind`](Error::kind) is machine readable and says more than the service does, for example which key is disabled.
+/// * `Display` is for people and logs. It never contains a secret value, a key or a token that grants access.
+///
+/// ```
+/// use strongroom::{ErrorKind, GetSecretValueRequest, SecretStore, StaticKey};
+///
+/// let store = SecretStore::in_memory().key_provider(StaticKey::new([7; 32])).open()?;
+/// let error = store.default_secrets_manager().get_secret_value(GetSecretValueRequest::new("nope")).unwrap_err();
+/// assert_eq!(error.code(), "ResourceNotFoundException");
+/// assert_eq!(error.message(), "Secrets Manager can't find the specified secret.");
+/// assert!(matches!(error.kind(), ErrorKind::ResourceNotFound));
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    text: Cow<'static, str>,
+    source: Option<Source>,
+}
+
+/// Machine-readable reason of an [`Error`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A member of the request breaks a constraint of the API model, or a name has illegal characters.
+    Validation,
+    /// A parameter, or a combination of parameters, is refused.
+    InvalidParameter,
+    /// The request does not fit the state of the secret.
+    InvalidRequest,
+    /// The page token was not issued by this store for this query.
+    InvalidNextToken,
+    /// No such secret, version or label.
+    ResourceNotFound,
+    /// The name or the token is taken.
+    ResourceExists,
+    /// A quota is used up.
+    LimitExceeded,
+    /// The key provider refuses access to the key.
+    KeyAccessDenied(KeyFault),
+    /// A value could not be encrypted, because of its key.
+    EncryptionFailure(KeyFault),
+    /// A value could not be decrypted, because of its key or because the stored bytes do not authenticate.
+    DecryptionFailure(KeyFault),
+
+    /// The key provider is slow, unreachable or failing. Trying again may help.
+    KeyProviderOutage(KeyFault),
+    /// The store is open elsewhere, in this process or another.
+    AlreadyOpen,
+    /// The directory holds no store, or files that are not ours.
+    NotAStore,
+    /// A store is there already although a new one was asked for.
+    StoreExists,
+    /// The key provider cannot open this store's root key: the key is not the one the store was made with.
+    WrongKey(KeyFault),
+    /// A key file is missing, damaged, open to others or cannot be written.
+    KeyFile,
+    /// The store was written by a newer version, or with a feature that this version does not know.
+    UnsupportedFormat {
+        /// The format, suite or flag value found in the file.
+        found: u16,
+        /// The newest value that this version can read.
+        newest: u16,
+    },
+    /// Stored bytes are damaged, missing or do not authenticate. Nothing was changed.
+    Corrupted,
+    /// Reading or writing the store failed. After a failed write the outcome is unknown until the store is reopened.
+    Storage,
+    /// An earlier write failed. The store refuses all work until it is reopened.
+    Poisoned,
+    /// The handle was used after [`SecretStore::close`](crate::SecretStore::close).
+    Closed,
+    /// The source of randomness failed.
+    Entropy,
+    /// Other callers kept changing the same secret. Nothing was changed; trying again may help.
+    Contended,
+    /// The builder or the handle was given an impossible setting.
+    Configuration,
+}
+
+/// Which key stood in the way, why, and during what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyFault {
+    /// The key's ARN, or what the caller wrote where no ARN is known yet.
+    pub key: String,
+    /// Why the key could not be used.
+    pub reason: KeyFaultReason,
+    /// What it was needed for.
+    pub operation: KeyOperation,
+}
+
+impl KeyFault {
+    pub(crate) fn new(key: impl Into<String>, reason: KeyFaultReason, operation: KeyOperation) -> Self {
+        Self { key: key.into(), reason, operation }
+    }
+}
+
+/// Why a key could not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyFaultReason {
+    /// No such key or alias.
+    NotFound,
+    /// The key is disabled.
+    Disabled,
+    /// The key is scheduled for deletion.
+    PendingDeletion,
+    /// The key's material has not been imported.
+    PendingImport,
+    /// The provider refuses this caller.
+    AccessDenied,
+    /// The key cannot make data keys, for example because it is asymmetric.
+    WrongUsage,
+    /// The key belongs to another Region.
+    WrongRegion,
+    /// The wrapped key or the stored value does not authenticate under this key and context.
+    Corrupt,
+    /// The provider limits the request rate.
+    Throttled,
+    /// The provider cannot be reached.
+    Unavailable,
+    /// The provider did not answer in time.
+    Timeout,
+    /// The provider failed, or broke its contract.
+    Internal,
+}
+
+/// What a key was needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyOperation {
+    /// Finding the key by id, ARN or alias.
+    Resolve,
+    /// Wrapping a data key.
+    Wrap,
+    /// Unwrapping a data key.
+    Unwrap,
+}
+
+/// What the service tells a client of any failure on its own side.
+const SERVER_SIDE: &str = "An error occurred on the server side.";
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, text: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner { kind, text: text.into(), source: None }))
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The service's error code, for example `ResourceNotFoundException`.
+    ///
+    /// Failures that the service has no name for (storage, directory, configuration) are `InternalServiceError`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        use ErrorKind as K;
+        match self.0.kind {
+            K::Validation => "ValidationException",
+            K::InvalidParameter => "InvalidParameterException",
+            K::InvalidRequest => "InvalidRequestException",
+            K::InvalidNextToken => "InvalidNextTokenException",
+            K::ResourceNotFound => "ResourceNotFoundException",
+            K::ResourceExists => "ResourceExistsException",
+            K::LimitExceeded => "LimitExceededException",
+            K::KeyAccessDenied(_) => "AccessDeniedException",
+            K::EncryptionFailure(_) => "EncryptionFailure",
+            K::DecryptionFailure(_) => "DecryptionFailure",
+            K::KeyProviderOutage(_)
+            | K::AlreadyOpen
+            | K::NotAStore
+            | K::StoreExists
+            | K::WrongKey(_)
+            | K::KeyFile
+            | K::UnsupportedFormat { .. }
+            | K::Corrupted
+            | K::Storage
+            | K::Poisoned
+            | K::Closed
+            | K::Entropy
+            | K::Contended
+            | K::Configuration => "InternalServiceError",
+        }
+    }
+
+    /// The service's text for a client. Failures that are ours read like any failure on the service's side;
+    /// `Display` tells what really happened.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        if self.is_internal() { SERVER_SIDE } else { &self.0.text }
+    }
+
+    /// The machine-readable reason.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::KeyProviderOutage(_) | ErrorKind::Contended | ErrorKind::AlreadyOpen)
+    }
+
+    fn is_internal(&self) -> bool {
+        self.code() == "InternalServiceError"
+    }
+
+    pub(crate) fn validation(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Validation, text)
+    }
+
+    pub(crate) fn invalid_parameter(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::InvalidParameter, text)
+    }
+
+    pub(crate) fn invalid_request(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::InvalidRequest, text)
+    }
+
+    pub(crate) fn limit_exceeded(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::LimitExceeded, text)
+    }
+
+    pub(crate) fn configuration(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Configuration, text)
+    }
+
+    pub(crate) fn corrupted(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Corrupted, text)
+    }
+
+    pub(crate) fn secret_not_found() -> Self {
+        Self::new(ErrorKind::ResourceNotFound, "Secrets Manager can't find the specified secret.")
+    }
+
+    pub(crate) fn label_not_found(label: &str) -> Self {
+        Self::new(
+            ErrorKind::ResourceNotFound,
+            format!("Secrets Manager can't find the specified secret value for staging label: {label}"),
+        )
+    }
+
+    pub(crate) fn version_not_found(version: &str) -> Self {
+        Self::new(
+            ErrorKind::ResourceNotFound,
+            format!("Secrets Manager can't find the specified secret value for VersionId: {version}"),
+        )
+    }
+
+    pub(crate) fn marked_for_deletion() -> Self {
+        Self::invalid_request("You can't perform this operation on the secret because it was marked for deletion.")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_internal() { f.write_str(&self.0.text) } else { write!(f, "{}: {}", self.code(), self.0.text) }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, text, source } = &*self.0;
+        f.debug_struct("Error").field("kind", kind).field("text", text).field("source", source).finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,155 @@
+//! Names, ARNs, and what a `SecretId` can mean.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::model::tenant::Tenant;
+
+/// Characters of the random part at the end of a secret's ARN.
+pub(crate) const SUFFIX_CHARS: usize = 6;
+
+/// The alphabet of the random part.
+pub(crate) const SUFFIX_ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// A legal name: the service's characters only. Its length is a shape constraint and is checked before.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SecretName(String);
+
+impl SecretName {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-/_+=.@!".contains(&byte)) && !text.is_empty() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(invalid_name())
+        }
+    }
+
+    /// A name that came out of an authenticated record.
+    pub(crate) fn from_record(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn invalid_name() -> Error {
+    Error::validation(
+        "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+    )
+}
+
+/// The ARN of a secret.
+pub(crate) fn arn(tenant: &Tenant, name: &SecretName, suffix: &str) -> String {
+    format!("arn:{}:secretsmanager:{}:{}:secret:{name}-{suffix}", tenant.partition(), tenant.region(), tenant.account())
+}
+
+/// What a `SecretId` points at, seen from one account and Region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SecretId {
+    /// A name, or an ARN without its random part.
+    Name(SecretName),
+    /// A complete ARN: the secret of that name must have exactly this ARN.
+    Arn {
+        /// The name inside the ARN.
+        name: SecretName,
+        /// The whole ARN.
+        arn: String,
+    },
+    /// An ARN that cannot belong to a secret of this account and Region.
+    Elsewhere {
+        /// What was given.
+        arn: String,
+    },
+}
+
+impl SecretId {
+    /// Reads a `SecretId`.
+    ///
+    /// A plain name must be legal. An ARN whose resource ends in a hyphen and six letters or digits is complete;
+    /// any other ARN is taken as one without its random part.
+    pub(crate) fn parse(text: &str, tenant: &Tenant) -> Result<Self> {
+        if !text.starts_with("arn:") {
+            return SecretName::parse(text).map(Self::Name);
+        }
+        let mut fields = text.splitn(7, ':').skip(1);
+        let (Some(partition), Some("secretsmanager"), Some(region), Some(account), Some("secret"), Some(resource)) =
+            (fields.next(), fields.next(), fields.next(), fields.next(), fields.next(), fields.next())
+        else {
+            return Err(invalid_name());
+        };
+        if resource.is_empty() {
+            return Err(invalid_name());
+        }
+        let elsewhere = || Self::Elsewhere { arn: text.to_owned() };
+        if partition != tenant.partition() || region != tenant.region() || account != tenant.account() {
+            return Ok(elsewhere());
+        }
+        let (name, complete) = match split_suffix(resource) {
+            Some(name) => (name, true),
+            None => (resource, false),
+        };
+        Ok(match SecretName::parse(name) {
+            Err(_) => elsewhere(),
+            Ok(name) if complete => Self::Arn { name, arn: text.to_owned() },
+            Ok(name) => Self::Name(name),
+        })
+    }
+}
+
+/// The name part of `{name}-{6 letters or digits}`.
+pub(crate) fn split_suffix(resource: &str) -> Option<&str> {
+    let (name, suffix) = resource.rsplit_once('-')?;
+    let complete = suffix.len() == SUFFIX_CHARS && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (complete && !name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant() -> Tenant {
+        Tenant::parse("123456789012", "us-east-1").unwrap()
+    }
+
+    #[test]
+    fn an_arn_is_complete_only_with_six_letters_or_digits_after_the_last_hyphen() {
+        for (resource, name) in [
+            ("a-a1b2c3", Some("a")),
+            ("a-b-a1b2c3", Some("a-b")),
+            ("a-a1b2", None),
+            ("a-a1b2c3-", None),
+            ("a-a1b2c34", None),
+            ("a-a1b2c_", None),
+            ("-a1b2c3", None),
+            ("a", None),
+            ("a-é1b2c", None),
+        ] {
+            assert_eq!(split_suffix(resource), name, "{resource}");
+        }
+    }
+
+    #[test]
+    fn arns_of_other_scopes_point_elsewhere_and_broken_ones_are_refused() {
+        let own = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x-a1b2c3";
+        assert!(matches!(SecretId::parse(own, &tenant()), Ok(SecretId::Arn { .. })));
+        for arn in [
+            "arn:aws:secretsmanager:us-east-2:123456789012:secret:x-a1b2c3",
+            "arn:aws:secretsmanager:us-east-1:123456789013:secret:x-a1b2c3",
+            "arn:aws-cn:secretsmanager:us-east-1:123456789012:secret:x-a1b2c3",
+            "arn:aws:secretsmanager:us-east-1:123456789012:secret:x y",
+        ] {
+            assert!(matches!(SecretId::parse(arn, &tenant()), Ok(SecretId::Elsewhere { .. })), "{arn}");
+        }
+        for arn in ["arn:", "arn:aws", "arn:aws:s3:::bucket", "arn:aws:secretsmanager:us-east-1:123456789012:secret:"] {
+            assert!(SecretId::parse(arn, &tenant()).is_err(), "{arn}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Tags, and what may be done to them.
+
+use crate::error::{Error, Result};
+use crate::model::limits as lim;
+
+/// A tag: a key and a value, both chosen by the caller.
+///
+/// ```
+/// use strongroom::Tag;
+///
+/// let tag = Tag::new("team", "payments");
+/// assert_eq!((tag.key.as_str(), tag.value.as_str()), ("team", "payments"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tag {
+    /// 1 to 128 characters; keys that begin with `aws:` are reserved.
+    pub key: String,
+    /// 0 to 256 characters.
+    pub value: String,
+}
+
+impl Tag {
+    /// A tag. Limits are checked by the operation that uses it.
+    pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { key: key.into(), value: value.into() }
+    }
+}
+
+/// Tags that may be attached: no key twice, none reserved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewTags(Vec<Tag>);
+
+impl NewTags {
+    pub(crate) fn parse(tags: Vec<Tag>) -> Result<Self> {
+        // First, so that comparing every pair below stays cheap whatever was sent.
+        if tags.len() > lim::TAGS_MAX {
+            return Err(too_many());
+        }
+        for (index, tag) in tags.iter().enumerate() {
+            if tag.key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+                return Err(Error::invalid_parameter(format!(
+                    "Tag keys that begin with aws: are reserved for system use. Remove the tag with key {}.",
+                    tag.key
+                )));
+            }
+            if tags.iter().take(index).any(|earlier| earlier.key == tag.key) {
+                return Err(Error::invalid_parameter(format!(
+                    "Tag key {} appears more than once in the request.",
+                    tag.key
+                )));
+            }
+        }
+        Ok(Self(tags))
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Tag> {
+        self.0
+    }
+
+    /// Overwrites in place what is there and appends the rest.
+    pub(crate) fn merge_into(self, tags: &mut Vec<Tag>) -> Result<()> {
+        for new in self.0 {
+            match tags.iter_mut().find(|tag| tag.key == new.key) {
+                Some(tag) => tag.value = new.value,
+                None => tags.push(new),
+            }
+        }
+        if tags.len() > lim::TAGS_MAX { Err(too_many()) } else { Ok(()) }
+    }
+}
+
+fn too_many() -> Error {
+    Error::invalid_parameter(format!("A secret can have at most {} tags.", lim::TAGS_MAX))
+}

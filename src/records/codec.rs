@@ -1,0 +1,304 @@
+//! The one place that names bincode: record structs to bytes and back.
+//!
+//! Nothing is decoded before its seal has been verified. Decoding is bounded in memory, refuses trailing bytes, and
+//! checks every reference between parts, so that what comes out upholds the invariants of the model.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::id::SecretName;
+use crate::model::secret::Secret;
+use crate::model::stages::Stages;
+use crate::model::tag::Tag;
+use crate::model::tenant::Tenant;
+use crate::model::value::ValueKind;
+use crate::model::version::{Content, KeyUse, KmsKeyId, Version, VersionId};
+use crate::storage::RECORD_BYTES_MAX;
+use crate::time::{Timestamp, from_millis};
+
+/// First byte of every record.
+const VERSION: u8 = 1;
+
+fn config() -> impl bincode::config::Config {
+    bincode::config::standard().with_big_endian().with_limit::<RECORD_BYTES_MAX>()
+}
+
+/// Why a record could not be encoded or decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CodecError {
+    #[error("the record does not fit into {RECORD_BYTES_MAX} bytes")]
+    TooLarge,
+    #[error("the record has the unknown version {0}")]
+    UnknownVersion(u8),
+    #[error("the record cannot be decoded")]
+    Malformed,
+}
+
+fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, CodecError> {
+    bincode::serde::encode_to_vec((VERSION, record), config()).map_err(|_| CodecError::TooLarge)
+}
+
+fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+    let (&version, body) = bytes.split_first().ok_or(CodecError::Malformed)?;
+    if version != VERSION {
+        return Err(CodecError::UnknownVersion(version));
+    }
+    match bincode::serde::borrow_decode_from_slice(body, config()) {
+        Ok((record, read)) if read == body.len() => Ok(record),
+        _ => Err(CodecError::Malformed),
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSecret<'a> {
+    account: &'a str,
+    region: &'a str,
+    uid: [u8; 16],
+    name: &'a str,
+    arn: &'a str,
+    description: Option<&'a str>,
+    kms_key_id: Option<&'a str>,
+    external_type: Option<&'a str>,
+    #[serde(borrow)]
+    tags: Option<Vec<(&'a str, &'a str)>>,
+    created_at: i64,
+    last_changed_at: i64,
+    accessed_on: Option<i64>,
+    deletion_at: Option<i64>,
+    owning_service: Option<&'a str>,
+    primary_region: Option<&'a str>,
+    /// Keys in use by the versions, each once.
+    #[serde(borrow)]
+    keys: Vec<StoredKeyUse<'a>>,
+    #[serde(borrow)]
+    versions: Vec<StoredVersion<'a>>,
+    /// Label and index of its version, in order of attachment.
+    #[serde(borrow)]
+    stages: Vec<(&'a str, u32)>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+struct StoredKeyUse<'a> {
+    requested: Option<&'a str>,
+    provider: &'a str,
+    key_arn: &'a str,
+    key_version: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredVersion<'a> {
+    id: &'a str,
+    created_at: i64,
+    accessed_on: Option<i64>,
+    content: Option<StoredContent>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredContent {
+    is_binary: bool,
+    /// Indexes into `StoredSecret::keys`.
+    keys: Vec<u32>,
+}
+
+fn millis(at: Option<Timestamp>) -> Option<i64> {
+    at.map(|at| at.timestamp_millis())
+}
+
+fn shown(key: &KmsKeyId) -> Option<&str> {
+    key.shown()
+}
+
+fn requested(text: Option<&str>) -> KmsKeyId {
+    text.map_or(KmsKeyId::Default, |text| KmsKeyId::Given(text.to_owned()))
+}
+
+/// A secret as bytes, yet to be sealed.
+pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
+    let Secret {
+        tenant,
+        uid,
+        name,
+        arn,
+        description,
+        kms_key_id,
+        external_type,
+        tags,
+        created_at,
+        last_changed_at,
+        accessed_on,
+        deletion_at,
+        owning_service,
+        primary_region,
+        versions,
+        stages,
+    } = secret;
+    let mut keys: Vec<StoredKeyUse<'_>> = Vec::new();
+    let mut stored_versions = Vec::with_capacity(versions.len());
+    for Version { id, created_at, accessed_on, content } in versions {
+        let content = match content {
+            None => None,
+            Some(Content { kind, keys: used }) => {
+                let mut indexes = Vec::with_capacity(used.len());
+                for key in used {
+                    let KeyUse { requested, provider, key_arn, key_version } = &**key;
+                    let key = StoredKeyUse { requested: shown(requested), provider, key_arn, key_version };
+                    let index = keys.iter().position(|known| *known == key).unwrap_or_else(|| {
+                        keys.push(key);
+                        keys.len() - 1
+                    });
+                    indexes.push(u32::try_from(index).map_err(|_| CodecError::TooLarge)?);
+                }
+                Some(StoredContent { is_binary: *kind == ValueKind::Binary, keys: indexes })
+            }
+        };
+        stored_versions.push(StoredVersion {
+            id: id.as_str(),
+            created_at: created_at.timestamp_millis(),
+            accessed_on: millis(*accessed_on),
+            content,
+        });
+    }
+    let stages = stages
+        .iter()
+        .map(|(label, holder)| {
+            let index = versions.iter().position(|version| version.id == *holder).ok_or(CodecError::Malformed)?;
+            Ok((label, u32::try_from(index).map_err(|_| CodecError::TooLarge)?))
+        })
+        .collect::<Result<_, CodecError>>()?;
+    encode(&StoredSecret {
+        account: tenant.account(),
+        region: tenant.region(),
+        uid: *uid.as_bytes(),
+        name: name.as_str(),
+        arn,
+        description: description.as_deref(),
+        kms_key_id: shown(kms_key_id),
+        external_type: external_type.as_deref(),
+        tags: tags.as_ref().map(|tags| tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect()),
+        created_at: created_at.timestamp_millis(),
+        last_changed_at: last_changed_at.timestamp_millis(),
+        accessed_on: millis(*accessed_on),
+        deletion_at: millis(*deletion_at),
+        owning_service: owning_service.as_deref(),
+        primary_region: primary_region.as_deref(),
+        keys,
+        versions: stored_versions,
+        stages,
+    })
+}
+
+/// A secret from bytes whose seal has been verified. `tenant` is the caller's, shared if it is the same.
+pub(crate) fn decode_secret(bytes: &[u8], tenant: Option<&Arc<Tenant>>) -> Result<Secret, CodecError> {
+    let stored: StoredSecret<'_> = decode(bytes)?;
+    let tenant = match tenant {
+        Some(tenant) if tenant.account() == stored.account && tenant.region() == stored.region => Arc::clone(tenant),
+        _ => Arc::new(Tenant::parse(stored.account, stored.region).map_err(|_| CodecError::Malformed)?),
+    };
+    let keys: Vec<Arc<KeyUse>> = stored
+        .keys
+        .into_iter()
+        .map(|StoredKeyUse { requested: key, provider, key_arn, key_version }| {
+            Arc::new(KeyUse {
+                requested: requested(key),
+                provider: provider.into(),
+                key_arn: key_arn.into(),
+                key_version: key_version.into(),
+            })
+        })
+        .collect();
+    let versions = stored
+        .versions
+        .into_iter()
+        .map(|StoredVersion { id, created_at, accessed_on, content }| {
+            let content = match content {
+                None => None,
+                Some(StoredContent { is_binary, keys: used }) => {
+                    let kind = if is_binary { ValueKind::Binary } else { ValueKind::String };
+                    let used: Option<Vec<_>> =
+                        used.into_iter().map(|index| keys.get(usize::try_from(index).ok()?).cloned()).collect();
+                    Some(Content { kind, keys: used.filter(|used| !used.is_empty()).ok_or(CodecError::Malformed)? })
+                }
+            };
+            let accessed_on = accessed_on.map(from_millis);
+            Ok(Version { id: VersionId::new(id), created_at: from_millis(created_at), accessed_on, content })
+        })
+        .collect::<Result<Vec<_>, CodecError>>()?;
+    let stages = stored
+        .stages
+        .into_iter()
+        .map(|(label, index)| {
+            let version = usize::try_from(index).ok().and_then(|index| versions.get(index));
+            Ok((label.to_owned(), version.ok_or(CodecError::Malformed)?.id.clone()))
+        })
+        .collect::<Result<_, CodecError>>()?;
+    Ok(Secret {
+        tenant,
+        uid: Uuid::from_bytes(stored.uid),
+        name: SecretName::from_record(stored.name.to_owned()),
+        arn: stored.arn.to_owned(),
+        description: stored.description.map(str::to_owned),
+        kms_key_id: requested(stored.kms_key_id),
+        external_type: stored.external_type.map(str::to_owned),
+        tags: stored.tags.map(|tags| tags.into_iter().map(|(key, value)| Tag::new(key, value)).collect()),
+        created_at: from_millis(stored.created_at),
+        last_changed_at: from_millis(stored.last_changed_at),
+        accessed_on: stored.accessed_on.map(from_millis),
+        deletion_at: stored.deletion_at.map(from_millis),
+        owning_service: stored.owning_service.map(str::to_owned),
+        primary_region: stored.primary_region.map(str::to_owned),
+        versions,
+        stages: Stages::from_record(stages),
+    })
+}
+
+/// The head of the store: what every commit brings up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Head {
+    /// Commits so far.
+    pub(crate) epoch: u64,
+    /// Secrets in the store, over all accounts and Regions.
+    pub(crate) secrets: u64,
+    /// No record has a revision above this.
+    pub(crate) revision: u64,
+}
+
+pub(crate) fn encode_head(head: &Head) -> Result<Vec<u8>, CodecError> {
+    encode(head)
+}
+
+pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head, CodecError> {
+    decode(bytes)
+}
+
+/// What a due entry points at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DueEntry {
+    pub(crate) secret: Vec<u8>,
+}
+
+pub(crate) fn encode_due(entry: &DueEntry) -> Result<Vec<u8>, CodecError> {
+    encode(entry)
+}
+
+pub(crate) fn decode_due(bytes: &[u8]) -> Result<DueEntry, CodecError> {
+    decode(bytes)
+}
+
+/// What a page token remembers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cursor {
+    /// Sort value of the last entry shown, if the order has one.
+    pub(crate) at: Option<i64>,
+    /// Name or id of the last entry shown.
+    pub(crate) name: String,
+}
+
+pub(crate) fn encode_cursor(cursor: &Cursor) -> Result<Vec<u8>, CodecError> {
+    encode(cursor)
+}
+
+pub(crate) fn decode_cursor(bytes: &[u8]) -> Result<Cursor, CodecError> {
+    decode(bytes)
+}

@@ -1,0 +1,290 @@
+//! The one committer: callers that wait together are made durable together.
+//!
+//! Whoever finds nobody leading leads: it takes everything that waits, checks each guard, merges the batches, brings the
+//! head up to date and hands the whole to the backend, while the others wait for their outcome. So N threads cost one
+//! flush, not N, and sled is never written to from two threads.
+//!
+//! The steps of a commit, and what a crash after each of them leaves, are argued in `docs/FORMAT.md`.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::tenant::Tenant;
+use crate::records::catalogue::CatalogueChange;
+use crate::records::codec::Head;
+use crate::records::keys::Family;
+use crate::records::{Records, poisoned, split_revision, storage};
+use crate::storage::{BackendError, Batch, Durability};
+
+/// Bytes that one group may write. A group of the largest legal values still goes through in one piece.
+const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A change that waits to be committed.
+#[derive(Debug)]
+pub(super) struct Commit {
+    pub(super) batch: Batch,
+    /// What must still stand.
+    pub(super) guard: Option<Guard>,
+    /// How many secrets more there are afterwards.
+    pub(super) secrets_delta: i8,
+    pub(super) quota: Option<Quota>,
+    pub(super) catalogue: Option<CatalogueChange>,
+}
+
+/// The record under `key` must have this revision, or be absent.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pub(super) key: Vec<u8>,
+    pub(super) revision: Option<u64>,
+}
+
+/// The account and Region may have at most so many secrets.
+#[derive(Debug)]
+pub(super) struct Quota {
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) secrets_max: u64,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is applied, and durable if that was asked for.
+    Done,
+    /// The secret was changed by somebody else; nothing was applied.
+    Stale,
+    /// The account and Region have as many secrets as they may have; nothing was applied.
+    OverQuota,
+}
+
+/// Orders commits and groups them.
+#[derive(Debug)]
+pub(super) struct Committer {
+    durability: Durability,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    /// What the last commit wrote.
+    head: Mutex<Head>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// Somebody is committing. Only they may touch the backend's write side.
+    is_led: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    commit: Commit,
+    durability: Durability,
+    verdict: Arc<Mutex<Option<Verdict>>>,
+}
+
+/// An outcome that can be given to every waiter of a group.
+#[derive(Debug, Clone)]
+enum Verdict {
+    Outcome(Outcome),
+    Failed(String),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Committer {
+    pub(super) fn new(durability: Durability) -> Self {
+        Self { durability, queue: Mutex::default(), changed: Condvar::new(), head: Mutex::default() }
+    }
+
+    pub(super) fn set_head(&self, head: Head) {
+        *lock(&self.head) = head;
+    }
+
+    pub(super) fn head(&self) -> Head {
+        *lock(&self.head)
+    }
+
+    /// Takes the lead as soon as nobody has it, and gives it back when the result is dropped.
+    fn lead(&self) -> Lead<'_> {
+        let queue = lock(&self.queue);
+        let mut queue = self.changed.wait_while(queue, |queue| queue.is_led).unwrap_or_else(PoisonError::into_inner);
+        queue.is_led = true;
+        Lead(self)
+    }
+}
+
+/// The right to commit. Given back on drop, also while unwinding, so that nobody waits for ever.
+struct Lead<'a>(&'a Committer);
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.queue).is_led = false;
+        self.0.changed.notify_all();
+    }
+}
+
+/// A group whose members get an answer even if the leader panics.
+struct Group<'a> {
+    records: &'a Records,
+    members: Vec<Waiting>,
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        for member in &self.members {
+            let mut verdict = lock(&member.verdict);
+            if verdict.is_none() {
+                self.records.failed.store(true, Ordering::Release);
+                *verdict = Some(Verdict::Failed("the committing thread panicked".to_owned()));
+            }
+        }
+    }
+}
+
+impl Records {
+    /// Queues a change and waits until somebody, perhaps this thread, has committed it.
+    pub(super) fn submit(&self, commit: Commit, durability: Option<Durability>) -> Result<Outcome> {
+        self.usable()?;
+        commit.batch.check().map_err(|error| match error {
+            BackendError::TooLarge { .. } => super::too_large(),
+            other => storage(other),
+        })?;
+        let verdict = Arc::new(Mutex::new(None));
+        let durability = durability.unwrap_or(self.committer.durability);
+        let mut queue = lock(&self.committer.queue);
+        queue.waiting.push(Waiting { commit, durability, verdict: Arc::clone(&verdict) });
+        loop {
+            if let Some(verdict) = lock(&verdict).take() {
+                return match verdict {
+                    Verdict::Outcome(outcome) => Ok(outcome),
+                    Verdict::Failed(text) => Err(Error::new(ErrorKind::Storage, text)),
+                };
+            }
+            if queue.is_led {
+                queue = self.committer.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            queue.is_led = true;
+            let members = take_group(&mut queue.waiting);
+            drop(queue);
+            let lead = Lead(&self.committer);
+            let group = Group { records: self, members };
+            self.commit_group(&group);
+            drop(group);
+            drop(lead);
+            queue = lock(&self.committer.queue);
+        }
+    }
+
+    /// Runs something on the write side of the backend while nobody commits.
+    pub(super) fn exclusively(&self, work: impl FnOnce() -> Result<(), BackendError>) -> Result<()> {
+        let lead = self.committer.lead();
+        let done = work().map_err(|error| {
+            self.failed.store(true, Ordering::Release);
+            storage(error)
+        });
+        drop(lead);
+        done
+    }
+
+    fn commit_group(&self, group: &Group<'_>) {
+        let result = self.try_commit_group(&group.members);
+        for (index, member) in group.members.iter().enumerate() {
+            let verdict = match &result {
+                Ok(outcomes) => Verdict::Outcome(outcomes.get(index).copied().unwrap_or(Outcome::Stale)),
+                Err(error) => Verdict::Failed(error.to_string()),
+            };
+            *lock(&member.verdict) = Some(verdict);
+        }
+    }
+
+    fn try_commit_group(&self, members: &[Waiting]) -> Result<Vec<Outcome>> {
+        // Between queueing and leading, another group may have failed or the store been closed.
+        if self.failed.load(Ordering::Acquire) {
+            return Err(poisoned());
+        }
+        let mut head = self.committer.head();
+        let mut merged = Batch::new();
+        let mut touched: HashSet<&[u8]> = HashSet::new();
+        let mut outcomes = Vec::with_capacity(members.len());
+        let mut durability = Durability::Eventual;
+        // Secrets that earlier members of this group add, by tenant: the catalogue does not know them yet.
+        let mut added: Vec<(&Arc<Tenant>, i64)> = Vec::new();
+        for Waiting { commit, durability: asked, verdict: _ } in members {
+            let outcome = self.admit(commit, &head, &touched, &added)?;
+            outcomes.push(outcome);
+            if outcome != Outcome::Done {
+                continue;
+            }
+            if let Some(guard) = &commit.guard {
+                touched.insert(&guard.key);
+            }
+            if let Some(Quota { tenant, .. }) = &commit.quota {
+                added.push((tenant, 1));
+            }
+            head.secrets = head.secrets.saturating_add_signed(commit.secrets_delta.into());
+            merged.append(commit.batch.clone());
+            if *asked == Durability::Immediate {
+                durability = Durability::Immediate;
+            }
+        }
+        if merged.is_empty() {
+            return Ok(outcomes);
+        }
+        head.epoch += 1;
+        head.revision = self.next_revision.load(Ordering::Relaxed);
+        merged.put(vec![Family::Head as u8], self.seal_head(&head)?);
+        if let Err(error) = self.backend.commit(&merged, durability) {
+            self.failed.store(true, Ordering::Release);
+            return Err(storage(error));
+        }
+        self.committer.set_head(head);
+        let applied = members.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Done);
+        self.catalogue.apply(applied.filter_map(|(member, _)| member.commit.catalogue.as_ref()));
+        Ok(outcomes)
+    }
+
+    /// Whether a change may be applied after everything in this group that comes before it.
+    fn admit(
+        &self,
+        commit: &Commit,
+        head: &Head,
+        touched: &HashSet<&[u8]>,
+        added: &[(&Arc<Tenant>, i64)],
+    ) -> Result<Outcome> {
+        if let Some(Guard { key, revision }) = &commit.guard {
+            if touched.contains(key.as_slice()) {
+                return Ok(Outcome::Stale);
+            }
+            let stored = self.backend.get(key).map_err(|error| self.note(error))?;
+            let standing = stored.as_ref().map(|stored| split_revision(stored.as_ref())).transpose()?;
+            if standing.map(|(revision, _)| revision) != *revision {
+                return Ok(Outcome::Stale);
+            }
+        }
+        if let Some(Quota { tenant, secrets_max }) = &commit.quota
+            && head.secrets >= *secrets_max
+        {
+            // Only a store with that many secrets needs to know whose they are.
+            self.warm_up()?;
+            let pending: i64 = added.iter().filter(|(other, _)| other == &tenant).map(|(_, count)| count).sum();
+            if self.catalogue.count(tenant).saturating_add_signed(pending) >= *secrets_max {
+                return Ok(Outcome::OverQuota);
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// As many of the waiting as fit into one group, at least one, in order.
+fn take_group(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
+    let mut bytes = 0;
+    let fit = waiting.iter().take_while(|waiting| {
+        bytes += waiting.commit.batch.bytes();
+        bytes <= GROUP_BYTES_MAX
+    });
+    let count = fit.count().max(1).min(waiting.len());
+    waiting.drain(..count).collect()
+}

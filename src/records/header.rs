@@ -1,0 +1,179 @@
+//! The store's header: what has to be known before anything can be opened. Two copies, so that one damaged block loses
+//! nothing.
+
+use ring::{digest, hmac};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::envelope::FORMAT;
+use crate::envelope::ad::{Fields, push_field};
+use crate::envelope::provider::{WRAPPED_KEY_BYTES_MAX, WrappedKey};
+use crate::envelope::seal::SUITE;
+use crate::error::{Error, ErrorKind, Result};
+
+const MAGIC: &[u8; 8] = b"STRONGRM";
+
+/// The oldest reader that understands what this version writes.
+const MIN_READER: u16 = 1;
+
+/// The store was made with a clock or a random source for tests.
+pub(crate) const TEST_ONLY: u16 = 1;
+
+/// Every flag that this version knows. Unknown flags are fatal: they may change the meaning of anything.
+const KNOWN_FLAGS: u16 = TEST_ONLY;
+
+/// A copy begins at a multiple of this.
+const BLOCK_BYTES: usize = 4096;
+const CHECKSUM_BYTES: usize = 32;
+const MAC_BYTES: usize = 32;
+const TEXT_BYTES_MAX: usize = 4096;
+const WRAPS_MAX: u16 = 64;
+
+/// Longest header that is read: far above what this version ever writes.
+pub(crate) const HEADER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The parts of a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) flags: u16,
+    pub(crate) store: Uuid,
+    /// Generation of the root key.
+    pub(crate) generation: u32,
+    /// The root key, wrapped at least once.
+    pub(crate) wraps: Vec<WrappedKey>,
+}
+
+/// A header as it was read, before the key that authenticates it is known.
+#[derive(Debug)]
+pub(crate) struct ReadHeader {
+    pub(crate) header: Header,
+    body: Vec<u8>,
+    mac: [u8; MAC_BYTES],
+}
+
+impl Header {
+    fn body(&self) -> Vec<u8> {
+        let Self { flags, store, generation, wraps } = self;
+        let mut out = Vec::with_capacity(1024);
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&FORMAT.to_be_bytes());
+        out.extend_from_slice(&MIN_READER.to_be_bytes());
+        out.extend_from_slice(&SUITE.to_be_bytes());
+        out.extend_from_slice(&flags.to_be_bytes());
+        out.extend_from_slice(store.as_bytes());
+        out.extend_from_slice(&generation.to_be_bytes());
+        // Parameters of a passphrase, of which this version has none.
+        push_field(&mut out, &[]);
+        out.extend_from_slice(&u16::try_from(wraps.len()).unwrap_or(u16::MAX).to_be_bytes());
+        for WrappedKey { provider, key_arn, key_version, blob } in wraps {
+            push_field(&mut out, provider.as_bytes());
+            push_field(&mut out, key_arn.as_bytes());
+            push_field(&mut out, key_version.as_bytes());
+            push_field(&mut out, blob);
+        }
+        out
+    }
+
+    /// Both copies.
+    pub(crate) fn encode(&self, key: &hmac::Key) -> Vec<u8> {
+        let body = self.body();
+        let mut copy = Vec::with_capacity(body.len() + 128);
+        push_field(&mut copy, &body);
+        copy.extend_from_slice(digest::digest(&digest::SHA256, &body).as_ref());
+        copy.extend_from_slice(hmac::sign(key, &body).as_ref());
+        copy.resize(copy.len().next_multiple_of(BLOCK_BYTES), 0);
+        [copy.as_slice(), copy.as_slice()].concat()
+    }
+
+    /// The first copy that is whole.
+    ///
+    /// # Errors, in this order
+    ///
+    /// [`ErrorKind::NotAStore`] if neither copy begins like a header, [`ErrorKind::Corrupted`] if both are damaged,
+    /// [`ErrorKind::UnsupportedFormat`] for a newer format, a newer suite or an unknown flag.
+    pub(crate) fn read(bytes: &[u8]) -> Result<ReadHeader> {
+        // Copies have the same size, so the second begins in the middle, wherever the first is cut or damaged.
+        let middle = (bytes.len() / 2).next_multiple_of(BLOCK_BYTES);
+        let copies = [bytes, bytes.get(middle..).unwrap_or_default()];
+        let whole = copies.into_iter().find_map(whole_copy);
+        let Some((body, mac)) = whole else {
+            let like_a_header = copies.into_iter().any(|copy| copy.get(4..12) == Some(MAGIC.as_slice()));
+            return Err(if like_a_header {
+                Error::corrupted("both copies of the store's header are damaged")
+            } else {
+                Error::new(
+                    ErrorKind::NotAStore,
+                    "`store.hdr` is not the header of a store, or is damaged beyond recognition",
+                )
+            });
+        };
+        let header = parse_body(body)?;
+        Ok(ReadHeader { header, body: body.to_vec(), mac: *mac })
+    }
+}
+
+impl ReadHeader {
+    /// Whether the header was written by somebody who had the root key.
+    pub(crate) fn authenticate(self, key: &hmac::Key) -> Result<Header> {
+        let expected = hmac::sign(key, &self.body);
+        if bool::from(expected.as_ref().ct_eq(self.mac.as_slice())) {
+            Ok(self.header)
+        } else {
+            Err(Error::corrupted("the store's header does not authenticate: it was edited"))
+        }
+    }
+}
+
+fn whole_copy(bytes: &[u8]) -> Option<(&[u8], &[u8; MAC_BYTES])> {
+    let mut fields = Fields::new(bytes);
+    let body = fields.field(HEADER_BYTES_MAX)?;
+    let checksum = fields.take(CHECKSUM_BYTES)?;
+    let mac = fields.take(MAC_BYTES)?.first_chunk()?;
+    (body.starts_with(MAGIC) && digest::digest(&digest::SHA256, body).as_ref() == checksum).then_some((body, mac))
+}
+
+fn parse_body(body: &[u8]) -> Result<Header> {
+    let malformed = || Error::corrupted("the store's header cannot be read");
+    let mut fields = Fields::new(body);
+    let mut number = |_: &str| fields.array().map(u16::from_be_bytes).ok_or_else(malformed);
+    for _ in 0..MAGIC.len() / 2 {
+        number("magic")?;
+    }
+    let _format = number("format")?;
+    let min_reader = number("min reader")?;
+    let suite = number("suite")?;
+    let flags = number("flags")?;
+    let unsupported = |what: &str, found: u16, newest: u16| {
+        Error::new(
+            ErrorKind::UnsupportedFormat { found, newest },
+            format!("the store has {what} {found}, and this version reads up to {newest}; use a newer version"),
+        )
+    };
+    if min_reader > FORMAT {
+        return Err(unsupported("format", min_reader, FORMAT));
+    }
+    if suite != SUITE {
+        return Err(unsupported("suite", suite, SUITE));
+    }
+    if flags & !KNOWN_FLAGS != 0 {
+        return Err(unsupported("flags", flags, KNOWN_FLAGS));
+    }
+    let parse = |fields: &mut Fields<'_>| {
+        let store = Uuid::from_bytes(fields.array()?);
+        let generation = u32::from_be_bytes(fields.array()?);
+        fields.field(0)?;
+        let count = u16::from_be_bytes(fields.array()?);
+        if count == 0 || count > WRAPS_MAX {
+            return None;
+        }
+        let mut wraps = Vec::new();
+        for _ in 0..count {
+            let provider = fields.text(TEXT_BYTES_MAX)?;
+            let key_arn = fields.text(TEXT_BYTES_MAX)?;
+            let key_version = fields.text(TEXT_BYTES_MAX)?;
+            wraps.push(WrappedKey::new(provider, key_arn, key_version, fields.field(WRAPPED_KEY_BYTES_MAX)?));
+        }
+        fields.is_empty().then_some(Header { flags, store, generation, wraps })
+    };
+    parse(&mut fields).ok_or_else(malformed)
+}

@@ -1,0 +1,86 @@
+//! The key space: one ordered space, a one-byte family before every key, nothing readable in it.
+
+use ring::hmac;
+use uuid::Uuid;
+
+use crate::envelope::ad::Ad;
+use crate::model::id::SecretName;
+use crate::model::tenant::Tenant;
+use crate::model::version::VersionId;
+use crate::time::{Timestamp, from_sortable, sortable};
+
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Family {
+    /// What is due when.
+    Due = b'd',
+    /// The head of the store. One record.
+    Head = b'h',
+    /// The store's header, where the store has no directory. One record.
+    Header = b'm',
+    /// A secret without its values.
+    Secret = b's',
+    /// The value of one version.
+    Version = b'v',
+}
+
+/// Bytes of an HMAC that are kept: 192 bits, far beyond accidental and deliberate collisions.
+const INDEX_BYTES: usize = 24;
+
+fn index(key: &hmac::Key, family: Family, what: &Ad) -> Vec<u8> {
+    let tag = hmac::sign(key, what.as_bytes());
+    let mut out = Vec::with_capacity(1 + INDEX_BYTES);
+    out.push(family as u8);
+    out.extend(tag.as_ref().iter().take(INDEX_BYTES));
+    out
+}
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SecretKey(Vec<u8>);
+
+impl SecretKey {
+    pub(crate) fn new(key: &hmac::Key, tenant: &Tenant, name: &SecretName) -> Self {
+        let what = Ad::new("secret").text(tenant.account()).text(tenant.region()).text(name.as_str());
+        Self(index(key, Family::Secret, &what))
+    }
+
+    /// A key that a scan or an authenticated record gave us.
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Where the value of a version is kept.
+pub(crate) fn version(key: &hmac::Key, uid: &Uuid, id: &VersionId) -> Vec<u8> {
+    index(key, Family::Version, &Ad::new("version").uuid(uid).text(id.as_str()))
+}
+
+/// What will have to be done with a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Task {
+    /// Its recovery window ends.
+    Purge = 1,
+    /// A version can be removed.
+    Retire = 2,
+}
+
+/// Where a due entry is kept: ordered by time, then by a digest that tells entries apart.
+pub(crate) fn due(key: &hmac::Key, at: Timestamp, task: Task, secret: &SecretKey) -> Vec<u8> {
+    let what = Ad::new("due").u8(task as u8).bytes(secret.as_bytes());
+    let mut out = vec![Family::Due as u8];
+    out.extend_from_slice(&sortable(at));
+    out.extend(index(key, Family::Due, &what).into_iter().skip(1));
+    out
+}
+
+/// When the entry under a due key is due.
+pub(crate) fn due_at(key: &[u8]) -> Option<Timestamp> {
+    key.get(1..)?.first_chunk().map(|bytes| from_sortable(*bytes))
+}

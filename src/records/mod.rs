@@ -1,0 +1,349 @@
+//! Between the model and bytes: typed reads, sealed records, and the changes that a commit is made of.
+//!
+//! Operations never see a key, a seal or a backend; the backend never sees a name. Index and due entries are never
+//! written by operations: they follow from the old and the new state of a secret, in [`indexes`].
+
+pub(crate) mod catalogue;
+pub(crate) mod codec;
+mod commit;
+pub(crate) mod header;
+mod indexes;
+pub(crate) mod keys;
+pub(crate) mod token;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use uuid::Uuid;
+
+use crate::entropy::Entropy;
+use crate::envelope::ad::Ad;
+use crate::envelope::root::RootKeys;
+use crate::envelope::seal::Label;
+use crate::envelope::{FORMAT, SealedVersion, unopened};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::id::SecretName;
+use crate::model::secret::Secret;
+use crate::model::tenant::Tenant;
+use crate::model::version::VersionId;
+use crate::records::catalogue::Catalogue;
+use crate::records::codec::{CodecError, DueEntry, Head};
+use crate::records::commit::Committer;
+use crate::records::keys::{Family, SecretKey, Task};
+use crate::storage::{Backend, BackendError, BackendStats, Batch, Durability, RECORD_BYTES_MAX, Stored};
+use crate::time::Timestamp;
+
+pub(crate) use crate::records::commit::Outcome;
+
+/// Records that one scan asks for.
+const SCAN_RECORDS: usize = 256;
+
+/// The records of a store.
+#[derive(Debug)]
+pub(crate) struct Records {
+    backend: Box<dyn Backend>,
+    root: Arc<RootKeys>,
+    entropy: Arc<dyn Entropy>,
+    store: Uuid,
+    /// The next revision to hand out. Revisions order changes over the whole store; they need not be contiguous.
+    next_revision: AtomicU64,
+    /// Set after a failed write: nothing that the backend shows can be believed any more.
+    failed: AtomicBool,
+    closed: AtomicBool,
+    committer: Committer,
+    catalogue: Catalogue,
+}
+
+/// A secret as it was read.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) secret: Secret,
+    pub(crate) key: SecretKey,
+    pub(crate) revision: u64,
+}
+
+/// What a commit does to one secret.
+#[derive(Debug)]
+pub(crate) struct SecretChange<'a> {
+    /// Where the secret is kept.
+    pub(crate) key: &'a SecretKey,
+    /// What was read, whatever its state; the commit is refused if it no longer stands.
+    pub(crate) old: Option<&'a Loaded>,
+    /// What is to be; `None` removes the secret and everything of it.
+    pub(crate) new: Option<&'a Secret>,
+    /// Versions that were sealed for the new state.
+    pub(crate) sealed: &'a [(VersionId, SealedVersion)],
+    /// Secrets that the account and Region may have, where this change adds one.
+    pub(crate) secrets_max: u64,
+}
+
+/// A due entry as it was found.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pub(crate) at: Timestamp,
+    pub(crate) secret: SecretKey,
+    entry: Vec<u8>,
+}
+
+impl Records {
+    /// Opens the records of an existing store, or begins those of a new one.
+    pub(crate) fn open(
+        backend: Box<dyn Backend>,
+        root: Arc<RootKeys>,
+        entropy: Arc<dyn Entropy>,
+        store: Uuid,
+        durability: Durability,
+        is_new: bool,
+    ) -> Result<Self> {
+        let records = Self {
+            backend,
+            root,
+            entropy,
+            store,
+            next_revision: AtomicU64::new(1),
+            failed: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            committer: Committer::new(durability),
+            catalogue: Catalogue::default(),
+        };
+        let head = match records.read(&[Family::Head as u8])? {
+            Some(sealed) => records.open_head(sealed.as_ref())?,
+            None if is_new => {
+                let head = Head::default();
+                let mut batch = Batch::new();
+                batch.put(vec![Family::Head as u8], records.seal_head(&head)?);
+                records.backend.commit(&batch, Durability::Immediate).map_err(storage)?;
+                head
+            }
+            None => return Err(Error::corrupted("the store has a header but no head record: its data is missing")),
+        };
+        records.next_revision.store(head.revision.saturating_add(1), Ordering::Relaxed);
+        records.committer.set_head(head);
+        Ok(records)
+    }
+
+    fn usable(&self) -> Result<()> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(poisoned());
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        Ok(())
+    }
+
+    fn read(&self, key: &[u8]) -> Result<Option<Stored>> {
+        self.usable()?;
+        self.backend.get(key).map_err(|error| self.note(error))
+    }
+
+    fn scan(&self, family: Family, after: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Stored)>> {
+        self.usable()?;
+        self.backend.scan(&[family as u8], after, SCAN_RECORDS).map_err(|error| self.note(error))
+    }
+
+    /// After a panic inside the engine nothing it says is to be believed.
+    fn note(&self, error: BackendError) -> Error {
+        if matches!(error, BackendError::Panicked { .. }) {
+            self.failed.store(true, Ordering::Release);
+        }
+        storage(error)
+    }
+
+    /// Where the secret of this name is kept.
+    pub(crate) fn key_of(&self, tenant: &Tenant, name: &SecretName) -> SecretKey {
+        SecretKey::new(&self.root.index, tenant, name)
+    }
+
+    /// The secret of this name, whatever its state.
+    pub(crate) fn load(&self, tenant: &Arc<Tenant>, name: &SecretName) -> Result<Option<Loaded>> {
+        let key = self.key_of(tenant, name);
+        let Some(stored) = self.read(key.as_bytes())? else { return Ok(None) };
+        let loaded = self.open_secret(key, stored.as_ref(), Some(tenant))?;
+        if loaded.secret.name != *name || *loaded.secret.tenant != **tenant {
+            return Err(Error::corrupted("a record holds another secret than its key says"));
+        }
+        Ok(Some(loaded))
+    }
+
+    /// The secret under this key, whatever its state.
+    pub(crate) fn load_by_key(&self, key: &SecretKey) -> Result<Option<Loaded>> {
+        match self.read(key.as_bytes())? {
+            Some(stored) => self.open_secret(key.clone(), stored.as_ref(), None).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The sealed value of a version.
+    pub(crate) fn load_version(&self, secret: &Secret, id: &VersionId) -> Result<Option<Stored>> {
+        self.read(&keys::version(&self.root.index, &secret.uid, id))
+    }
+
+    /// Every secret of the store, in no particular order.
+    pub(crate) fn for_each_secret(&self, mut visit: impl FnMut(Loaded)) -> Result<()> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let found = self.scan(Family::Secret, after.as_deref())?;
+            let is_last = found.len() < SCAN_RECORDS;
+            for (key, stored) in found {
+                visit(self.open_secret(SecretKey::from_bytes(key.clone()), stored.as_ref(), None)?);
+                after = Some(key);
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The earliest due entries, at most a few hundred, after the one given.
+    pub(crate) fn due(&self, after: Option<&Due>) -> Result<Vec<Due>> {
+        let open = |(entry, stored): (Vec<u8>, Stored)| {
+            let at = keys::due_at(&entry).ok_or_else(|| Error::corrupted("a due entry has no time"))?;
+            let (_, bytes) = self.open_record(&entry, stored.as_ref())?;
+            let DueEntry { secret } = codec::decode_due(&bytes).map_err(undecodable)?;
+            Ok(Due { at, secret: SecretKey::from_bytes(secret), entry })
+        };
+        self.scan(Family::Due, after.map(|due| due.entry.as_slice()))?.into_iter().map(open).collect()
+    }
+
+    /// Applies a change to one secret: all of it, durably, or nothing.
+    pub(crate) fn commit(&self, change: &SecretChange<'_>) -> Result<Outcome> {
+        self.submit(indexes::change(self, change)?, None)
+    }
+
+    /// As [`commit`](Self::commit), but need not survive a crash: for notes of who read what.
+    pub(crate) fn commit_eventually(&self, change: &SecretChange<'_>) -> Result<Outcome> {
+        self.submit(indexes::change(self, change)?, Some(Durability::Eventual))
+    }
+
+    /// Removes a due entry whose secret is gone.
+    pub(crate) fn drop_due(&self, due: &Due) -> Result<Outcome> {
+        self.submit(indexes::removal(due.entry.clone()), None)
+    }
+
+    /// Secrets of an account and Region, and their order.
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Builds the catalogue if it has not been built yet.
+    pub(crate) fn warm_up(&self) -> Result<()> {
+        self.catalogue.build(|add| self.for_each_secret(add))
+    }
+
+    /// Seals a record under its key and a new revision.
+    fn seal_record(&self, key: &[u8], revision: u64, plaintext: &[u8]) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(8 + crate::envelope::seal::sealed_len(plaintext.len()));
+        out.extend_from_slice(&revision.to_be_bytes());
+        let ad = self.record_ad(key, revision);
+        self.root.metadata.seal_into(Label::Metadata, ad.as_bytes(), plaintext, &*self.entropy, &mut out)?;
+        if out.len() > RECORD_BYTES_MAX {
+            return Err(too_large());
+        }
+        Ok(out)
+    }
+
+    /// The revision and the plaintext of a record.
+    fn open_record(&self, key: &[u8], stored: &[u8]) -> Result<(u64, zeroize::Zeroizing<Vec<u8>>)> {
+        let (revision, sealed) = split_revision(stored)?;
+        let ad = self.record_ad(key, revision);
+        let plaintext = self.root.metadata.open(Label::Metadata, ad.as_bytes(), sealed).map_err(unopened)?;
+        Ok((revision, plaintext))
+    }
+
+    fn record_ad(&self, key: &[u8], revision: u64) -> Ad {
+        Ad::new("met").u16(FORMAT).uuid(&self.store).bytes(key).u64(revision)
+    }
+
+    fn open_secret(&self, key: SecretKey, stored: &[u8], tenant: Option<&Arc<Tenant>>) -> Result<Loaded> {
+        let (revision, plaintext) = self.open_record(key.as_bytes(), stored)?;
+        let secret = codec::decode_secret(&plaintext, tenant).map_err(undecodable)?;
+        Ok(Loaded { secret, key, revision })
+    }
+
+    fn seal_head(&self, head: &Head) -> Result<Vec<u8>> {
+        let plaintext = codec::encode_head(head).map_err(undecodable)?;
+        let mut out = head.epoch.to_be_bytes().to_vec();
+        let ad = self.head_ad(head.epoch);
+        self.root.metadata.seal_into(Label::Head, ad.as_bytes(), &plaintext, &*self.entropy, &mut out)?;
+        Ok(out)
+    }
+
+    fn open_head(&self, stored: &[u8]) -> Result<Head> {
+        let (epoch, sealed) = split_revision(stored)?;
+        let ad = self.head_ad(epoch);
+        let plaintext = self.root.metadata.open(Label::Head, ad.as_bytes(), sealed).map_err(unopened)?;
+        codec::decode_head(&plaintext).map_err(undecodable)
+    }
+
+    fn head_ad(&self, epoch: u64) -> Ad {
+        Ad::new("head").u16(FORMAT).uuid(&self.store).u64(epoch)
+    }
+
+    /// Makes every acknowledged change durable.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.usable()?;
+        self.exclusively(|| self.backend.flush())
+    }
+
+    pub(crate) fn stats(&self) -> Result<(Head, BackendStats)> {
+        self.usable()?;
+        let stats = self.backend.stats().map_err(|error| self.note(error))?;
+        Ok((self.committer.head(), stats))
+    }
+
+    /// Waits for commits that are under way, and closes the backend. Everything is refused afterwards.
+    pub(crate) fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let failed = self.failed.load(Ordering::Acquire);
+        let closed = self.exclusively(|| self.backend.close());
+        if failed { Err(poisoned()) } else { closed }
+    }
+}
+
+/// The revision in front of a sealed record.
+fn split_revision(stored: &[u8]) -> Result<(u64, &[u8])> {
+    let (revision, sealed) =
+        stored.split_first_chunk().ok_or_else(|| Error::corrupted("a stored record is cut short"))?;
+    Ok((u64::from_be_bytes(*revision), sealed))
+}
+
+fn storage(error: BackendError) -> Error {
+    if matches!(error, BackendError::Closed) {
+        return closed();
+    }
+    Error::new(ErrorKind::Storage, error.to_string()).with_source(error)
+}
+
+fn poisoned() -> Error {
+    Error::new(ErrorKind::Poisoned, "an earlier write failed; close the store and open it again to learn what it holds")
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the store was closed")
+}
+
+fn too_large() -> Error {
+    Error::limit_exceeded("The metadata of the secret is too large: shorten its description, tags or staging labels.")
+}
+
+fn undecodable(error: CodecError) -> Error {
+    match error {
+        CodecError::TooLarge => too_large(),
+        CodecError::UnknownVersion(found) => {
+            let kind = ErrorKind::UnsupportedFormat { found: found.into(), newest: FORMAT };
+            Error::new(kind, error.to_string())
+        }
+        CodecError::Malformed => Error::corrupted("a stored record cannot be decoded"),
+    }
+    .with_source(error)
+}
+
+/// What a due entry is for, seen from the secret.
+fn tasks(secret: &Secret) -> impl Iterator<Item = (Timestamp, Task)> {
+    let purge = secret.deletion_at.map(|at| (at, Task::Purge));
+    let retire = secret.retirement_due().map(|at| (at, Task::Retire));
+    purge.into_iter().chain(retire)
+}
