@@ -5,6 +5,12 @@
 
 use uuid::Uuid;
 
+use crate::model::tenant::Tenant;
+use crate::model::value::ValueKind;
+
+/// The format that associated data names. Changes with every byte of every construction.
+pub(crate) const FORMAT: u16 = 1;
+
 /// Associated data under construction.
 #[derive(Debug, Clone)]
 pub(crate) struct Ad(Vec<u8>);
@@ -43,6 +49,49 @@ impl Ad {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// What a value is bound to: its secret, its version and its form.
+pub(crate) fn value(store: &Uuid, tenant: &Tenant, arn: &str, uid: &Uuid, version: &str, kind: ValueKind) -> Ad {
+    let kind = match kind {
+        ValueKind::String => 0,
+        ValueKind::Binary => 1,
+    };
+    let scope = Ad::new("val").u16(FORMAT).uuid(store).text(tenant.partition()).text(tenant.account());
+    scope.text(tenant.region()).text(arn).uuid(uid).text(version).u8(kind)
+}
+
+/// What a wrapped data key is bound to: its version, the key that wrapped it, and its place in the list.
+pub(crate) fn data_key(
+    store: &Uuid,
+    uid: &Uuid,
+    version: &str,
+    [provider, arn, key_version]: [&str; 3],
+    index: u8,
+) -> Ad {
+    let version = Ad::new("dek").u16(FORMAT).uuid(store).uuid(uid).text(version);
+    version.text(provider).text(arn).text(key_version).u8(index)
+}
+
+/// What a record without a value is bound to: the key it is stored under, and its revision.
+pub(crate) fn record(store: &Uuid, key: &[u8], revision: u64) -> Ad {
+    Ad::new("met").u16(FORMAT).uuid(store).bytes(key).u64(revision)
+}
+
+/// What the head record is bound to.
+pub(crate) fn head(store: &Uuid, epoch: u64) -> Ad {
+    Ad::new("head").u16(FORMAT).uuid(store).u64(epoch)
+}
+
+/// What a page token is bound to: whose it is, the query, and when it was issued.
+pub(crate) fn token(store: &Uuid, tenant: &Tenant, query_digest: &[u8], issued_at_millis: i64) -> Ad {
+    let scope = Ad::new("tok").uuid(store).text(tenant.account()).text(tenant.region());
+    scope.bytes(query_digest).bytes(&issued_at_millis.to_be_bytes())
+}
+
+/// What a data key under a key of a local provider is bound to.
+pub(crate) fn wrap(context: &[u8], key_arn: &str, key_version: u32) -> Ad {
+    Ad::new("wrap").bytes(context).text(key_arn).bytes(&key_version.to_be_bytes())
 }
 
 /// Appends one length-prefixed field.

@@ -3,7 +3,7 @@
 //! A wrapped key names the key and the version that made it, so that "unknown key" and "damaged" can be told apart.
 
 use crate::entropy::Entropy;
-use crate::envelope::ad::{Ad, Fields, push_field};
+use crate::envelope::ad::{self, Fields, push_field};
 use crate::envelope::provider::{DataKey, EncryptionContext, KeyError};
 use crate::envelope::seal::{Label, SUITE, SealingKey};
 
@@ -31,10 +31,6 @@ impl<'a> Blob<'a> {
     }
 }
 
-fn ad(context: &EncryptionContext<'_>, key_arn: &str, key_version: u32) -> Ad {
-    Ad::new("wrap").bytes(&context.canonical()).text(key_arn).bytes(&key_version.to_be_bytes())
-}
-
 /// Wraps a data key.
 pub(crate) fn wrap(
     key: &SealingKey,
@@ -49,7 +45,7 @@ pub(crate) fn wrap(
     blob.extend_from_slice(&SUITE.to_be_bytes());
     push_field(&mut blob, key_id.as_bytes());
     blob.extend_from_slice(&key_version.to_be_bytes());
-    let ad = ad(context, key_arn, key_version);
+    let ad = ad::wrap(&context.canonical(), key_arn, key_version);
     key.seal_into(Label::Wrap, ad.as_bytes(), data_key.expose(), entropy, &mut blob).map_err(|_| KeyError::Internal)?;
     Ok(blob)
 }
@@ -61,7 +57,7 @@ pub(crate) fn unwrap(
     blob: &Blob<'_>,
     context: &EncryptionContext<'_>,
 ) -> Result<DataKey, KeyError> {
-    let ad = ad(context, key_arn, blob.key_version);
+    let ad = ad::wrap(&context.canonical(), key_arn, blob.key_version);
     let opened = key.open(Label::Wrap, ad.as_bytes(), blob.sealed).map_err(|_| KeyError::Corrupt)?;
     DataKey::from_slice(&opened).ok_or(KeyError::Corrupt)
 }

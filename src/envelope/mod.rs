@@ -7,7 +7,7 @@
 pub(crate) mod ad;
 pub(crate) mod keyring;
 mod keyring_file;
-mod local;
+pub(crate) mod local;
 pub(crate) mod provider;
 pub(crate) mod root;
 pub(crate) mod seal;
@@ -30,9 +30,6 @@ use crate::error::{Error, ErrorKind, KeyFault, KeyOperation, Result};
 use crate::model::tenant::Tenant;
 use crate::model::value::{SecretValue, ValueKind};
 use crate::model::version::{Content, DEFAULT_KEY_ALIAS, KeyUse, KmsKeyId, VersionId};
-
-/// The format that associated data names. Changes with every byte of every construction.
-pub(crate) const FORMAT: u16 = 1;
 
 /// Keys that one version can be wrapped under.
 const WRAPS_MAX: usize = 8;
@@ -246,31 +243,13 @@ impl Envelope {
     }
 
     fn wrap_ad(&self, identity: &Identity<'_>, index: u8, provider: &str, key_arn: &str, key_version: &str) -> Ad {
-        Ad::new("dek")
-            .u16(FORMAT)
-            .uuid(&self.store)
-            .uuid(identity.uid)
-            .text(identity.version.as_str())
-            .text(provider)
-            .text(key_arn)
-            .text(key_version)
-            .u8(index)
+        let key = [provider, key_arn, key_version];
+        ad::data_key(&self.store, identity.uid, identity.version.as_str(), key, index)
     }
 
     fn value_ad(&self, identity: &Identity<'_>, kind: ValueKind) -> Ad {
-        Ad::new("val")
-            .u16(FORMAT)
-            .uuid(&self.store)
-            .text(identity.tenant.partition())
-            .text(identity.tenant.account())
-            .text(identity.tenant.region())
-            .text(identity.arn)
-            .uuid(identity.uid)
-            .text(identity.version.as_str())
-            .u8(match kind {
-                ValueKind::String => 0,
-                ValueKind::Binary => 1,
-            })
+        let Identity { tenant, arn, uid, version } = *identity;
+        ad::value(&self.store, tenant, arn, uid, version.as_str(), kind)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::envelope::wiped::Wiped;
 
 /// What a derived key is for. One key, one purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+pub(crate) enum Purpose {
     /// Storage keys.
     Index,
     /// Records without values.
@@ -23,10 +23,10 @@ enum Purpose {
 }
 
 impl Purpose {
-    #[cfg(test)]
-    const ALL: [Self; 5] = [Self::Index, Self::Metadata, Self::Outer, Self::Token, Self::Header];
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const ALL: [Self; 5] = [Self::Index, Self::Metadata, Self::Outer, Self::Token, Self::Header];
 
-    fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Index => "root/index",
             Self::Metadata => "root/metadata",
@@ -34,6 +34,14 @@ impl Purpose {
             Self::Token => "root/token",
             Self::Header => "root/header",
         }
+    }
+}
+
+impl Purpose {
+    pub(crate) fn key(self, root: &DataKey, store: &Uuid, generation: u32) -> Result<SealingKey, OpenError> {
+        let generation = generation.to_string();
+        let info: [&[u8]; 4] = [b"strongroom/v1/", self.label().as_bytes(), b"/", generation.as_bytes()];
+        derive(store.as_bytes(), root.expose(), &info)
     }
 }
 
@@ -50,11 +58,7 @@ pub(crate) struct RootKeys {
 impl RootKeys {
     /// Derives every key from the root key of one store and generation.
     pub(crate) fn derive(root: &DataKey, store: &Uuid, generation: u32) -> Result<Self, OpenError> {
-        let generation = generation.to_string();
-        let key = |purpose: Purpose| {
-            let info: [&[u8]; 4] = [b"strongroom/v1/", purpose.label().as_bytes(), b"/", generation.as_bytes()];
-            derive(store.as_bytes(), root.expose(), &info)
-        };
+        let key = |purpose: Purpose| purpose.key(root, store, generation);
         let mac =
             |purpose: Purpose| key(purpose).map(|key| Wiped::new(hmac::Key::new(hmac::HMAC_SHA256, key.expose())));
         Ok(Self {

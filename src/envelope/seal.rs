@@ -42,8 +42,8 @@ pub(crate) enum Label {
 }
 
 impl Label {
-    #[cfg(test)]
-    const ALL: [Self; 6] = [Self::Metadata, Self::Head, Self::Value, Self::DataKey, Self::Wrap, Self::Token];
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const ALL: [Self; 6] = [Self::Metadata, Self::Head, Self::Value, Self::DataKey, Self::Wrap, Self::Token];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {

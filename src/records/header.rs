@@ -5,8 +5,7 @@ use ring::{digest, hmac};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::envelope::FORMAT;
-use crate::envelope::ad::{Fields, push_field};
+use crate::envelope::ad::{FORMAT, Fields, push_field};
 use crate::envelope::provider::{WRAPPED_KEY_BYTES_MAX, WrappedKey};
 use crate::envelope::seal::SUITE;
 use crate::error::{Error, ErrorKind, Result};

@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use uuid::Uuid;
 
 use crate::entropy::Entropy;
-use crate::envelope::ad::Ad;
+use crate::envelope::ad::{self, FORMAT};
 use crate::envelope::root::RootKeys;
 use crate::envelope::seal::Label;
-use crate::envelope::{FORMAT, SealedVersion, unopened};
+use crate::envelope::{SealedVersion, unopened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::SecretName;
 use crate::model::secret::Secret;
@@ -235,7 +235,7 @@ impl Records {
     fn seal_record(&self, key: &[u8], revision: u64, plaintext: &[u8]) -> Result<Vec<u8>> {
         let mut out = Vec::with_capacity(8 + crate::envelope::seal::sealed_len(plaintext.len()));
         out.extend_from_slice(&revision.to_be_bytes());
-        let ad = self.record_ad(key, revision);
+        let ad = ad::record(&self.store, key, revision);
         self.root.metadata.seal_into(Label::Metadata, ad.as_bytes(), plaintext, &*self.entropy, &mut out)?;
         if out.len() > RECORD_BYTES_MAX {
             return Err(too_large());
@@ -246,13 +246,9 @@ impl Records {
     /// The revision and the plaintext of a record.
     fn open_record(&self, key: &[u8], stored: &[u8]) -> Result<(u64, zeroize::Zeroizing<Vec<u8>>)> {
         let (revision, sealed) = split_revision(stored)?;
-        let ad = self.record_ad(key, revision);
+        let ad = ad::record(&self.store, key, revision);
         let plaintext = self.root.metadata.open(Label::Metadata, ad.as_bytes(), sealed).map_err(unopened)?;
         Ok((revision, plaintext))
-    }
-
-    fn record_ad(&self, key: &[u8], revision: u64) -> Ad {
-        Ad::new("met").u16(FORMAT).uuid(&self.store).bytes(key).u64(revision)
     }
 
     fn open_secret(&self, key: SecretKey, stored: &[u8], tenant: Option<&Arc<Tenant>>) -> Result<Loaded> {
@@ -264,20 +260,16 @@ impl Records {
     fn seal_head(&self, head: &Head) -> Result<Vec<u8>> {
         let plaintext = codec::encode_head(head).map_err(undecodable)?;
         let mut out = head.epoch.to_be_bytes().to_vec();
-        let ad = self.head_ad(head.epoch);
+        let ad = ad::head(&self.store, head.epoch);
         self.root.metadata.seal_into(Label::Head, ad.as_bytes(), &plaintext, &*self.entropy, &mut out)?;
         Ok(out)
     }
 
     fn open_head(&self, stored: &[u8]) -> Result<Head> {
         let (epoch, sealed) = split_revision(stored)?;
-        let ad = self.head_ad(epoch);
+        let ad = ad::head(&self.store, epoch);
         let plaintext = self.root.metadata.open(Label::Head, ad.as_bytes(), sealed).map_err(unopened)?;
         codec::decode_head(&plaintext).map_err(undecodable)
-    }
-
-    fn head_ad(&self, epoch: u64) -> Ad {
-        Ad::new("head").u16(FORMAT).uuid(&self.store).u64(epoch)
     }
 
     /// Makes every acknowledged change durable.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use ring::digest;
 
-use crate::envelope::ad::Ad;
+use crate::envelope::ad::{self, Ad};
 use crate::envelope::seal::Label;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::tenant::Tenant;
@@ -42,12 +42,8 @@ fn invalid() -> Error {
 
 impl Records {
     fn token_ad(&self, tenant: &Tenant, query: &Query, issued_at: Timestamp) -> Ad {
-        Ad::new("tok")
-            .uuid(&self.store)
-            .text(tenant.account())
-            .text(tenant.region())
-            .bytes(digest::digest(&digest::SHA256, query.0.as_bytes()).as_ref())
-            .bytes(&issued_at.timestamp_millis().to_be_bytes())
+        let query_digest = digest::digest(&digest::SHA256, query.0.as_bytes());
+        ad::token(&self.store, tenant, query_digest.as_ref(), issued_at.timestamp_millis())
     }
 
     /// A token that goes on after the cursor.

@@ -1,0 +1,167 @@
+//! The stored format by itself: what test vectors are compared with, and what benches take as their floor.
+//!
+//! `docs/FORMAT.md` describes every construction; these functions are the ones that the store itself uses.
+
+use ring::hmac;
+use uuid::Uuid;
+
+use crate::entropy::Entropy;
+use crate::envelope::ad;
+use crate::envelope::local;
+use crate::envelope::provider::{DataKey, EncryptionContext, WrappedKey};
+use crate::envelope::root::{Purpose, RootKeys};
+use crate::envelope::seal::{self, Label, SealingKey};
+use crate::error::Result;
+use crate::model::id::SecretName;
+use crate::model::tenant::Tenant;
+use crate::model::value::ValueKind;
+use crate::model::version::VersionId;
+use crate::records::header::Header;
+use crate::records::keys::{self, SecretKey, Task};
+use crate::time::Timestamp;
+
+/// A key that seals and opens.
+#[derive(Debug)]
+pub struct Sealer(SealingKey);
+
+fn label(name: &str) -> Option<Label> {
+    Label::ALL.into_iter().find(|label| label.as_str() == name)
+}
+
+impl Sealer {
+    /// A key of 32 bytes.
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(SealingKey::new(key))
+    }
+
+    /// Seals a text. `None` for an unknown label or a random source that fails.
+    #[must_use]
+    pub fn seal(&self, label_name: &str, ad: &[u8], plaintext: &[u8], entropy: &dyn Entropy) -> Option<Vec<u8>> {
+        self.0.seal(label(label_name)?, ad, plaintext, entropy).ok()
+    }
+
+    /// Opens a sealed text. `None` if it does not authenticate.
+    #[must_use]
+    pub fn open(&self, label_name: &str, ad: &[u8], sealed: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        self.0.open(label(label_name)?, ad, sealed).ok()
+    }
+}
+
+/// Opens a sealed text with a key that is used once, as a data key is.
+#[must_use]
+pub fn open_once(key: &[u8; 32], label_name: &str, ad: &[u8], sealed: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    seal::open(key, label(label_name)?, ad, sealed).ok()
+}
+
+/// The key derived from a root key for a purpose: `root/index`, `root/metadata`, `root/outer`, `root/token` or
+/// `root/header`. `None` for any other.
+#[must_use]
+pub fn derived_key(root: &[u8; 32], store: [u8; 16], generation: u32, purpose: &str) -> Option<[u8; 32]> {
+    let purpose = Purpose::ALL.into_iter().find(|known| known.label() == purpose)?;
+    let key = purpose.key(&DataKey::from_slice(root)?, &Uuid::from_bytes(store), generation).ok()?;
+    Some(*key.expose())
+}
+
+fn index_key(index: &[u8; 32]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, index)
+}
+
+/// Where a secret is stored. `None` for an impossible account, Region or name.
+#[must_use]
+pub fn secret_key(index: &[u8; 32], account: &str, region: &str, name: &str) -> Option<Vec<u8>> {
+    let tenant = Tenant::parse(account, region).ok()?;
+    let name = SecretName::parse(name).ok()?;
+    Some(SecretKey::new(&index_key(index), &tenant, &name).as_bytes().to_vec())
+}
+
+/// Where the value of a version is stored.
+#[must_use]
+pub fn version_key(index: &[u8; 32], uid: [u8; 16], version_id: &str) -> Vec<u8> {
+    keys::version(&index_key(index), &Uuid::from_bytes(uid), &VersionId::new(version_id))
+}
+
+/// Where the due entry of a purge is stored.
+#[must_use]
+pub fn purge_key(index: &[u8; 32], at: Timestamp, secret: &[u8]) -> Vec<u8> {
+    keys::due(&index_key(index), at, Task::Purge, &SecretKey::from_bytes(secret.to_vec()))
+}
+
+/// Associated data of a value. `None` for an impossible account or Region.
+#[must_use]
+pub fn value_ad(
+    store: [u8; 16],
+    [account, region]: [&str; 2],
+    arn: &str,
+    uid: [u8; 16],
+    version_id: &str,
+    is_binary: bool,
+) -> Option<Vec<u8>> {
+    let tenant = Tenant::parse(account, region).ok()?;
+    let kind = if is_binary { ValueKind::Binary } else { ValueKind::String };
+    let ad = ad::value(&Uuid::from_bytes(store), &tenant, arn, &Uuid::from_bytes(uid), version_id, kind);
+    Some(ad.as_bytes().to_vec())
+}
+
+/// Associated data of a wrapped data key. `key` is provider, ARN and version.
+#[must_use]
+pub fn data_key_ad(store: [u8; 16], uid: [u8; 16], version_id: &str, key: [&str; 3], index: u8) -> Vec<u8> {
+    ad::data_key(&Uuid::from_bytes(store), &Uuid::from_bytes(uid), version_id, key, index).as_bytes().to_vec()
+}
+
+/// Associated data of a record without a value.
+#[must_use]
+pub fn record_ad(store: [u8; 16], key: &[u8], revision: u64) -> Vec<u8> {
+    ad::record(&Uuid::from_bytes(store), key, revision).as_bytes().to_vec()
+}
+
+/// Associated data of the head record.
+#[must_use]
+pub fn head_ad(store: [u8; 16], epoch: u64) -> Vec<u8> {
+    ad::head(&Uuid::from_bytes(store), epoch).as_bytes().to_vec()
+}
+
+/// Associated data of a page token. `None` for an impossible account or Region.
+#[must_use]
+pub fn token_ad(
+    store: [u8; 16],
+    [account, region]: [&str; 2],
+    query_digest: &[u8; 32],
+    issued_at_millis: i64,
+) -> Option<Vec<u8>> {
+    let tenant = Tenant::parse(account, region).ok()?;
+    Some(ad::token(&Uuid::from_bytes(store), &tenant, query_digest, issued_at_millis).as_bytes().to_vec())
+}
+
+/// A data key wrapped by a local provider's key, given by its bytes, id, ARN and version. `None` if randomness fails.
+#[must_use]
+pub fn local_wrap(
+    kek: &[u8; 32],
+    [key_id, key_arn]: [&str; 2],
+    key_version: u32,
+    data_key: &[u8; 32],
+    context: &EncryptionContext<'_>,
+    entropy: &dyn Entropy,
+) -> Option<Vec<u8>> {
+    let data_key = DataKey::from_slice(data_key)?;
+    local::wrap(&SealingKey::new(kek), key_id, key_arn, key_version, &data_key, context, entropy).ok()
+}
+
+/// Both copies of a store's header.
+///
+/// # Errors
+///
+/// [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if no key can be derived.
+pub fn header(
+    root: &[u8; 32],
+    store: [u8; 16],
+    generation: u32,
+    flags: u16,
+    wraps: Vec<WrappedKey>,
+) -> Result<Vec<u8>> {
+    let store = Uuid::from_bytes(store);
+    let corrupted = || crate::error::Error::corrupted("no key could be derived");
+    let root = DataKey::from_slice(root).ok_or_else(corrupted)?;
+    let keys = RootKeys::derive(&root, &store, generation).map_err(|_| corrupted())?;
+    Ok(Header { flags, store, generation, wraps }.encode(&keys.header))
+}
