@@ -1,4 +1,52 @@
 //! Strongroom: an embedded, encrypted, file-backed secret store with the data model of AWS Secrets Manager.
+//!
+//! # Which type to reach for
+//!
+//! - **To open a store**: [`SecretStore::builder`] for a directory, [`SecretStore::in_memory`] for tests,
+//!   [`SecretStore::with_backend`] for a storage engine of your own.
+//! - **To hold its keys**: [`LocalKeyring`] for keys with names and states in a key file, [`StaticKey`] for 32 bytes in
+//!   hand, a [`KeyProvider`] of your own for a KMS.
+//! - **To work with secrets**: [`SecretsManager`], from [`SecretStore::default_secrets_manager`] or, for an account and a
+//!   Region, [`SecretStore::secrets_manager`]. Its methods are the operations of the API, their requests and responses are
+//!   named as the API names them.
+//! - **To understand a failure**: [`Error::code`] and [`Error::message`] are the service's, [`Error::kind`] says more.
+//! - **To do what is due**: [`SecretStore::maintain`].
+//!
+//! # Example
+//!
+//! ```
+//! use strongroom::{
+//!     CreateSecretRequest, GetSecretValueRequest, LocalKeyring, PutSecretValueRequest, SecretStore,
+//! };
+//!
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let directory = directory.path();
+//! let keyring = LocalKeyring::open_or_create(directory.join("app.keyring"))?;
+//! let store = SecretStore::builder(directory.join("app.secrets")).key_provider(keyring).open()?;
+//! let secrets = store.default_secrets_manager();
+//!
+//! secrets.create_secret(CreateSecretRequest::new("db/main").secret_string("one"))?;
+//! secrets.put_secret_value(PutSecretValueRequest::new("db/main", "two"))?;
+//!
+//! let current = secrets.get_secret_value(GetSecretValueRequest::new("db/main"))?;
+//! let previous = secrets.get_secret_value(GetSecretValueRequest::new("db/main").version_stage("AWSPREVIOUS"))?;
+//! assert_eq!(current.secret_string.unwrap().expose(), "two");
+//! assert_eq!(previous.secret_string.unwrap().expose(), "one");
+//! store.close()?;
+//! # Ok::<(), strongroom::Error>(())
+//! ```
+//!
+//! # Words
+//!
+//! A *secret* has *versions*; a version has one value, which never changes, and *staging labels*, which move. `AWSCURRENT`
+//! is on the version that is read by default, `AWSPREVIOUS` on the one before it, `AWSPENDING` on one that is being
+//! prepared. A version without labels is *deprecated*: readable by its id until it is removed. A *data key* encrypts one
+//! version; a *KMS key* of the key provider wraps data keys; the store's *root key* protects everything else.
+//!
+//! # Features
+//!
+//! - default: the library alone.
+//! - `testing`: the module `testing` with test doubles and conformance suites for the seams. It only adds items.
 
 mod api;
 mod clock;
@@ -36,3 +84,8 @@ pub use crate::storage::{
 };
 pub use crate::store::{Builder, MaintenanceReport, OpenMode, SecretStore, SecretsManager, StoreStats};
 pub use crate::time::Timestamp;
+
+/// The README's example is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

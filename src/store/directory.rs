@@ -66,10 +66,10 @@ impl Directory {
             Err(error) => return Err(storage("read", path)(error)),
         }
         // A directory that holds no store is left exactly as it is, without even a lock file.
-        if !path.join(LOCK).exists() && !may_create {
-            return Err(not_a_store(path, "holds no store"));
-        }
         if !path.join(LOCK).exists() && !path.join(HEADER).exists() {
+            if !may_create {
+                return Err(not_a_store(path, "holds no store"));
+            }
             refuse_foreign_files(path)?;
         }
         let lock_path = path.join(LOCK);
@@ -100,12 +100,19 @@ impl Directory {
                 Err(TryLockError::Error(error)) => return Err(storage("lock", &lock_path)(error)),
             }
         }
-        let make_private = || {
-            files::set_private(path, true)?;
-            files::set_private(&lock_path, false)
-        };
-        make_private().map_err(storage("set the permissions of", path))?;
         Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Sets the modes of what is ours, once it is known to be ours.
+    pub(super) fn make_private(&self) -> Result<()> {
+        let set = || {
+            files::set_private(&self.path, true)?;
+            for name in [LOCK, HEADER] {
+                files::set_private(&self.path.join(name), false)?;
+            }
+            files::set_private(&self.records(), true)
+        };
+        set().map_err(storage("set the permissions of", &self.path))
     }
 
     /// Looks what there is.

@@ -504,6 +504,7 @@ impl Maker<'_> {
         match directory.look()? {
             Found::Store(header) => {
                 let (header, root) = self.open_header(Header::read(&header)?)?;
+                directory.make_private()?;
                 let records = self.records(Box::new(sled(&directory.records())?), &root, header.store, false)?;
                 Ok((records, root, header.store))
             }
@@ -514,6 +515,7 @@ impl Maker<'_> {
                     .make_records(|path| self.records(Box::new(sled(path)?), &root, header.store, true)?.close())?;
                 let records = self.records(Box::new(sled(&directory.records())?), &root, header.store, false)?;
                 directory.write_header(&header.encode(&root.header))?;
+                directory.make_private()?;
                 Ok((records, root, header.store))
             }
         }
