@@ -15,7 +15,7 @@ use crate::model::tenant::Tenant;
 use crate::records::catalogue::CatalogueChange;
 use crate::records::codec::Head;
 use crate::records::keys::Family;
-use crate::records::{Records, poisoned, split_revision, storage};
+use crate::records::{Records, split_revision, storage};
 use crate::storage::{BackendError, Batch, Durability};
 
 /// Bytes that one group may write. A group of the largest legal values still goes through in one piece.
@@ -26,11 +26,11 @@ const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(super) struct Commit {
     pub(super) batch: Batch,
     /// What must still stand.
-    pub(super) guard: Option<Guard>,
+    pub(super) guard: Guard,
     /// How many secrets more there are afterwards.
     pub(super) secrets_delta: i8,
     pub(super) quota: Option<Quota>,
-    pub(super) catalogue: Option<CatalogueChange>,
+    pub(super) catalogue: CatalogueChange,
 }
 
 /// The record under `key` must have this revision, or be absent.
@@ -86,7 +86,7 @@ struct Waiting {
 #[derive(Debug, Clone)]
 enum Verdict {
     Outcome(Outcome),
-    Failed(String),
+    Failed { kind: ErrorKind, text: String },
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -137,7 +137,8 @@ impl Drop for Group<'_> {
             let mut verdict = lock(&member.verdict);
             if verdict.is_none() {
                 self.records.failed.store(true, Ordering::Release);
-                *verdict = Some(Verdict::Failed("the committing thread panicked".to_owned()));
+                let text = "the committing thread panicked".to_owned();
+                *verdict = Some(Verdict::Failed { kind: ErrorKind::Storage, text });
             }
         }
     }
@@ -159,7 +160,7 @@ impl Records {
             if let Some(verdict) = lock(&verdict).take() {
                 return match verdict {
                     Verdict::Outcome(outcome) => Ok(outcome),
-                    Verdict::Failed(text) => Err(Error::new(ErrorKind::Storage, text)),
+                    Verdict::Failed { kind, text } => Err(Error::new(kind, text)),
                 };
             }
             if queue.is_led {
@@ -194,7 +195,7 @@ impl Records {
         for (index, member) in group.members.iter().enumerate() {
             let verdict = match &result {
                 Ok(outcomes) => Verdict::Outcome(outcomes.get(index).copied().unwrap_or(Outcome::Stale)),
-                Err(error) => Verdict::Failed(error.to_string()),
+                Err(error) => Verdict::Failed { kind: error.kind().clone(), text: error.to_string() },
             };
             *lock(&member.verdict) = Some(verdict);
         }
@@ -202,9 +203,7 @@ impl Records {
 
     fn try_commit_group(&self, members: &[Waiting]) -> Result<Vec<Outcome>> {
         // Between queueing and leading, another group may have failed or the store been closed.
-        if self.failed.load(Ordering::Acquire) {
-            return Err(poisoned());
-        }
+        self.usable()?;
         let mut head = self.committer.head();
         let mut merged = Batch::new();
         let mut touched: HashSet<&[u8]> = HashSet::new();
@@ -218,9 +217,7 @@ impl Records {
             if outcome != Outcome::Done {
                 continue;
             }
-            if let Some(guard) = &commit.guard {
-                touched.insert(&guard.key);
-            }
+            touched.insert(&commit.guard.key);
             if let Some(Quota { tenant, .. }) = &commit.quota {
                 added.push((tenant, 1));
             }
@@ -242,7 +239,7 @@ impl Records {
         }
         self.committer.set_head(head);
         let applied = members.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Done);
-        self.catalogue.apply(applied.filter_map(|(member, _)| member.commit.catalogue.as_ref()));
+        self.catalogue.apply(applied.map(|(member, _)| &member.commit.catalogue));
         Ok(outcomes)
     }
 
@@ -254,15 +251,14 @@ impl Records {
         touched: &HashSet<&[u8]>,
         added: &[(&Arc<Tenant>, i64)],
     ) -> Result<Outcome> {
-        if let Some(Guard { key, revision }) = &commit.guard {
-            if touched.contains(key.as_slice()) {
-                return Ok(Outcome::Stale);
-            }
-            let stored = self.backend.get(key).map_err(|error| self.note(error))?;
-            let standing = stored.as_ref().map(|stored| split_revision(stored.as_ref())).transpose()?;
-            if standing.map(|(revision, _)| revision) != *revision {
-                return Ok(Outcome::Stale);
-            }
+        let Guard { key, revision } = &commit.guard;
+        if touched.contains(key.as_slice()) {
+            return Ok(Outcome::Stale);
+        }
+        let stored = self.backend.get(key).map_err(|error| self.note(error))?;
+        let standing = stored.as_ref().map(|stored| split_revision(stored.as_ref())).transpose()?;
+        if standing.map(|(revision, _)| revision) != *revision {
+            return Ok(Outcome::Stale);
         }
         if let Some(Quota { tenant, secrets_max }) = &commit.quota
             && head.secrets >= *secrets_max

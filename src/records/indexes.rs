@@ -58,22 +58,15 @@ pub(super) fn change(records: &Records, change: &SecretChange<'_>) -> Result<Com
     let adds = new.filter(|_| old.is_none());
     Ok(Commit {
         batch,
-        guard: Some(Guard { key: key.as_bytes().to_vec(), revision: old.map(|old| old.revision) }),
+        guard: Guard { key: key.as_bytes().to_vec(), revision: old.map(|old| old.revision) },
         secrets_delta: i8::from(adds.is_some()) - i8::from(old.is_some() && new.is_none()),
         quota: adds.map(|new| Quota { tenant: new.tenant.clone(), secrets_max }),
-        catalogue: Some(match (old, new) {
+        catalogue: match (old, new) {
             (_, Some(new)) => CatalogueChange::Put(Arc::new(Entry::new(key, new))),
             (Some(old), None) => {
                 CatalogueChange::Remove { tenant: old.secret.tenant.clone(), name: old.secret.name.clone() }
             }
             (None, None) => CatalogueChange::Nothing,
-        }),
+        },
     })
-}
-
-/// Removes one record that nothing guards.
-pub(super) fn removal(key: Vec<u8>) -> Commit {
-    let mut batch = Batch::new();
-    batch.remove(key);
-    Commit { batch, guard: None, secrets_delta: 0, quota: None, catalogue: None }
 }

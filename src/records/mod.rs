@@ -86,16 +86,51 @@ pub(crate) struct Due {
 }
 
 impl Records {
-    /// Opens the records of an existing store, or begins those of a new one.
+    /// Opens the records of an existing store.
     pub(crate) fn open(
         backend: Box<dyn Backend>,
         root: Arc<RootKeys>,
         entropy: Arc<dyn Entropy>,
         store: Uuid,
         durability: Durability,
-        is_new: bool,
     ) -> Result<Self> {
-        let records = Self {
+        let records = Self::assemble(backend, root, entropy, store, durability);
+        let Some(sealed) = records.read(&[Family::Head as u8])? else {
+            return Err(Error::corrupted("the store has a header but no head record: its data is missing"));
+        };
+        let head = records.open_head(sealed.as_ref())?;
+        records.next_revision.store(head.revision.saturating_add(1), Ordering::Relaxed);
+        records.committer.set_head(head);
+        Ok(records)
+    }
+
+    /// Begins the records of a new store, with its header if that is kept among them. All of it appears in one step.
+    pub(crate) fn create(
+        backend: Box<dyn Backend>,
+        root: Arc<RootKeys>,
+        entropy: Arc<dyn Entropy>,
+        store: Uuid,
+        durability: Durability,
+        header: Option<Vec<u8>>,
+    ) -> Result<Self> {
+        let records = Self::assemble(backend, root, entropy, store, durability);
+        let mut batch = Batch::new();
+        batch.put(vec![Family::Head as u8], records.seal_head(&Head::default())?);
+        if let Some(header) = header {
+            batch.put(vec![Family::Header as u8], header);
+        }
+        records.backend.commit(&batch, Durability::Immediate).map_err(storage)?;
+        Ok(records)
+    }
+
+    fn assemble(
+        backend: Box<dyn Backend>,
+        root: Arc<RootKeys>,
+        entropy: Arc<dyn Entropy>,
+        store: Uuid,
+        durability: Durability,
+    ) -> Self {
+        Self {
             backend,
             root,
             entropy,
@@ -105,23 +140,10 @@ impl Records {
             closed: AtomicBool::new(false),
             committer: Committer::new(durability),
             catalogue: Catalogue::default(),
-        };
-        let head = match records.read(&[Family::Head as u8])? {
-            Some(sealed) => records.open_head(sealed.as_ref())?,
-            None if is_new => {
-                let head = Head::default();
-                let mut batch = Batch::new();
-                batch.put(vec![Family::Head as u8], records.seal_head(&head)?);
-                records.backend.commit(&batch, Durability::Immediate).map_err(storage)?;
-                head
-            }
-            None => return Err(Error::corrupted("the store has a header but no head record: its data is missing")),
-        };
-        records.next_revision.store(head.revision.saturating_add(1), Ordering::Relaxed);
-        records.committer.set_head(head);
-        Ok(records)
+        }
     }
 
+    /// Refuses all work after a failed write, and after closing.
     fn usable(&self) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {
             return Err(poisoned());
@@ -214,11 +236,6 @@ impl Records {
     /// As [`commit`](Self::commit), but need not survive a crash: for notes of who read what.
     pub(crate) fn commit_eventually(&self, change: &SecretChange<'_>) -> Result<Outcome> {
         self.submit(indexes::change(self, change)?, Some(Durability::Eventual))
-    }
-
-    /// Removes a due entry whose secret is gone.
-    pub(crate) fn drop_due(&self, due: &Due) -> Result<Outcome> {
-        self.submit(indexes::removal(due.entry.clone()), None)
     }
 
     /// Secrets of an account and Region, and their order.

@@ -69,10 +69,7 @@ impl Inner {
     /// Does what is due for one secret.
     fn attend(&self, due: &Due, now: Timestamp, report: &mut MaintenanceReport) -> Result<()> {
         loop {
-            let Some(old) = self.records.load_by_key(&due.secret)? else {
-                self.records.drop_due(due)?;
-                return Ok(());
-            };
+            let Some(old) = self.records.load_by_key(&due.secret)? else { return Ok(()) };
             let Loaded { secret, key, revision: _ } = &old;
             let is_expired = secret.is_expired(now);
             let mut kept = secret.clone();

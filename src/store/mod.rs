@@ -23,7 +23,7 @@ use crate::records::header::{Header, ReadHeader, TEST_ONLY};
 use crate::records::keys::Family;
 use crate::storage::memory::MemoryBackend;
 use crate::storage::sled::SledBackend;
-use crate::storage::{Backend, Batch, Durability};
+use crate::storage::{Backend, Durability};
 use crate::store::directory::{Directory, Found};
 use crate::time::{Timestamp, to_millis};
 
@@ -505,15 +505,15 @@ impl Maker<'_> {
             Found::Store(header) => {
                 let (header, root) = self.open_header(Header::read(&header)?)?;
                 directory.make_private()?;
-                let records = self.records(Box::new(sled(&directory.records())?), &root, header.store, false)?;
+                let records = self.records(Box::new(sled(&directory.records())?), &root, header.store)?;
                 Ok((records, root, header.store))
             }
             Found::Nothing => {
                 self.require_may_create()?;
                 let (header, root) = self.new_header()?;
                 directory
-                    .make_records(|path| self.records(Box::new(sled(path)?), &root, header.store, true)?.close())?;
-                let records = self.records(Box::new(sled(&directory.records())?), &root, header.store, false)?;
+                    .make_records(|path| self.new_records(Box::new(sled(path)?), &root, header.store, None)?.close())?;
+                let records = self.records(Box::new(sled(&directory.records())?), &root, header.store)?;
                 directory.write_header(&header.encode(&root.header))?;
                 directory.make_private()?;
                 Ok((records, root, header.store))
@@ -528,21 +528,29 @@ impl Maker<'_> {
         match backend.get(&key).map_err(storage)? {
             Some(header) => {
                 let (header, root) = self.open_header(Header::read(header.as_ref())?)?;
-                Ok((self.records(backend, &root, header.store, false)?, root, header.store))
+                Ok((self.records(backend, &root, header.store)?, root, header.store))
             }
             None => {
                 self.require_may_create()?;
                 let (header, root) = self.new_header()?;
-                let mut batch = Batch::new();
-                batch.put(key.to_vec(), header.encode(&root.header));
-                backend.commit(&batch, Durability::Immediate).map_err(storage)?;
-                Ok((self.records(backend, &root, header.store, true)?, root, header.store))
+                let encoded = header.encode(&root.header);
+                Ok((self.new_records(backend, &root, header.store, Some(encoded))?, root, header.store))
             }
         }
     }
 
-    fn records(&self, backend: Box<dyn Backend>, root: &Arc<RootKeys>, store: Uuid, is_new: bool) -> Result<Records> {
-        Records::open(backend, Arc::clone(root), Arc::clone(&self.entropy), store, self.durability, is_new)
+    fn records(&self, backend: Box<dyn Backend>, root: &Arc<RootKeys>, store: Uuid) -> Result<Records> {
+        Records::open(backend, Arc::clone(root), Arc::clone(&self.entropy), store, self.durability)
+    }
+
+    fn new_records(
+        &self,
+        backend: Box<dyn Backend>,
+        root: &Arc<RootKeys>,
+        store: Uuid,
+        header: Option<Vec<u8>>,
+    ) -> Result<Records> {
+        Records::create(backend, Arc::clone(root), Arc::clone(&self.entropy), store, self.durability, header)
     }
 
     fn require_may_create(&self) -> Result<()> {
