@@ -183,7 +183,7 @@ fn entry(read: Read) -> SecretValueEntry {
     SecretValueEntry {
         arn: loaded.secret.arn,
         name: loaded.secret.name.to_string(),
-        version_id: version.id.into_string(),
+        version_id: version.id.to_string(),
         secret_string,
         secret_binary,
         version_stages,

@@ -100,7 +100,7 @@ impl SecretsManager {
         Ok(GetSecretValueResponse {
             arn: secret.arn,
             name: secret.name.to_string(),
-            version_id: version.id.into_string(),
+            version_id: version.id.to_string(),
             secret_string,
             secret_binary,
             version_stages: (!labels.is_empty()).then_some(labels),

@@ -33,12 +33,29 @@ impl<T> Drop for Wiped<T> {
     fn drop(&mut self) {
         // SAFETY: `drop` runs once, and the field is not used as a `T` afterwards.
         unsafe { ManuallyDrop::drop(&mut self.0) };
-        let memory: *mut [MaybeUninit<u8>] =
-            std::ptr::slice_from_raw_parts_mut((&raw mut self.0).cast(), size_of::<T>());
-        // SAFETY: the memory is `size_of::<T>()` bytes of this object, exclusively borrowed for the length of `drop`;
-        // bytes that may be uninitialised are only written, and the `T` in them has been dropped and is never read.
-        unsafe { (*memory).zeroize() };
+        // Word by word where the size allows it, which is eight times faster than byte by byte.
+        if size_of::<T>().is_multiple_of(size_of::<u64>()) && align_of::<T>() >= align_of::<u64>() {
+            wipe::<T, u64>(&mut self.0);
+        } else {
+            wipe::<T, u8>(&mut self.0);
+        }
     }
+}
+
+/// Overwrites a value that has been dropped, as a row of `W`s that fills it exactly.
+fn wipe<T, W: Zeroize>(dropped: &mut ManuallyDrop<T>)
+where
+    [MaybeUninit<W>]: Zeroize,
+{
+    debug_assert!(
+        size_of::<T>().is_multiple_of(size_of::<W>()) && align_of::<T>() >= align_of::<W>(),
+        "the row fits the value"
+    );
+    let length = size_of::<T>() / size_of::<W>();
+    let memory: *mut [MaybeUninit<W>] = std::ptr::slice_from_raw_parts_mut((&raw mut *dropped).cast(), length);
+    // SAFETY: the row lies within this object, which is exclusively borrowed, and is aligned as the caller has checked;
+    // bytes that may be uninitialised are only written, and the `T` in them has been dropped and is never read.
+    unsafe { (*memory).zeroize() };
 }
 
 impl<T> fmt::Debug for Wiped<T> {
@@ -51,16 +68,24 @@ impl<T> fmt::Debug for Wiped<T> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_memory_of_a_dropped_value_is_zero() {
-        let mut place = Box::new(MaybeUninit::<Wiped<[u8; 64]>>::uninit());
-        let pointer = place.write(Wiped::new([0xa5; 64])) as *mut Wiped<[u8; 64]>;
-        // SAFETY: the value was just written, and the memory stays allocated until the end of the test; after the drop
-        // every byte has been written with zero and is read as plain bytes.
+    fn is_zero_after_drop<T>(value: T) -> bool {
+        let mut place = Box::new(MaybeUninit::<Wiped<T>>::uninit());
+        let pointer: *mut Wiped<T> = place.write(Wiped::new(value));
+        // SAFETY: the value was just written, and the memory stays allocated until the end of the function; after the
+        // drop every byte has been written with zero and is read as plain bytes.
         let left = unsafe {
             std::ptr::drop_in_place(pointer);
-            std::slice::from_raw_parts(pointer.cast::<u8>(), 64)
+            std::slice::from_raw_parts(pointer.cast::<u8>(), size_of::<T>())
         };
-        assert_eq!(left, [0; 64]);
+        left.iter().all(|byte| *byte == 0)
+    }
+
+    #[test]
+    fn the_memory_of_a_dropped_value_is_zero_whatever_its_size_and_alignment() {
+        assert!(is_zero_after_drop([0xa5_u8; 64]));
+        assert!(is_zero_after_drop([0xa5_u8; 7]));
+        assert!(is_zero_after_drop([u64::MAX; 5]));
+        assert!(is_zero_after_drop([u128::MAX; 3]));
+        assert!(is_zero_after_drop(()));
     }
 }

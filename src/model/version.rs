@@ -8,20 +8,16 @@ use crate::time::Timestamp;
 
 /// The id of a version: the `ClientRequestToken` that made it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct VersionId(String);
+pub(crate) struct VersionId(Arc<str>);
 
 impl VersionId {
     /// The length is a shape constraint and has been checked.
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
-    }
-
-    pub(crate) fn into_string(self) -> String {
-        self.0
     }
 }
 

@@ -1,0 +1,386 @@
+//! Opening or making a store: the settings, and the steps.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::clock::{Clock, SystemClock};
+use crate::entropy::{Entropy, OsEntropy, random_uuid};
+use crate::envelope::provider::{DataKey, KeyProvider};
+use crate::envelope::root::RootKeys;
+use crate::envelope::{Envelope, new_root, open_root, unopened};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::limits as lim;
+use crate::model::tenant::Tenant;
+use crate::model::version::KmsKeyId;
+use crate::records::Records;
+use crate::records::header::{Header, ReadHeader, TEST_ONLY};
+use crate::records::keys::Family;
+use crate::storage::sled::SledBackend;
+use crate::storage::{Backend, BackendError, Durability};
+use crate::store::directory::{Directory, Found};
+use crate::store::{Inner, SecretStore, Settings};
+
+/// Account of [`SecretStore::default_secrets_manager`], unless the builder says otherwise.
+const DEFAULT_ACCOUNT: &str = "000000000000";
+/// Region of [`SecretStore::default_secrets_manager`], unless the builder says otherwise.
+const DEFAULT_REGION: &str = "us-east-1";
+/// sled's page cache, unless the builder says otherwise.
+const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Generation of the root key of a new store.
+const FIRST_GENERATION: u32 = 1;
+
+/// Whether a store may be made, must be made, or must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OpenMode {
+    /// Open the store, or make it if there is none. The default.
+    #[default]
+    OpenOrCreate,
+    /// Open the store that is there.
+    OpenExisting,
+    /// Make a new store where there is none.
+    CreateNew,
+}
+
+/// Opens or makes a store. Made by [`SecretStore::builder`], [`SecretStore::in_memory`] and
+/// [`SecretStore::with_backend`].
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    place: Place,
+    provider: Option<Arc<dyn KeyProvider>>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    is_test_only: bool,
+    mode: OpenMode,
+    patience: Duration,
+    durability: Durability,
+    cache_bytes: u64,
+    account: String,
+    region: String,
+    root_key_id: KmsKeyId,
+    settings: Settings,
+}
+
+/// Where the records are.
+#[derive(Debug)]
+pub(super) enum Place {
+    Directory(PathBuf),
+    Backend(Box<dyn Backend>),
+}
+
+impl Builder {
+    pub(super) fn new(place: Place) -> Self {
+        Self {
+            place,
+            provider: None,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy::default()),
+            is_test_only: false,
+            mode: OpenMode::default(),
+            patience: Duration::ZERO,
+            durability: Durability::default(),
+            cache_bytes: DEFAULT_CACHE_BYTES,
+            account: DEFAULT_ACCOUNT.to_owned(),
+            region: DEFAULT_REGION.to_owned(),
+            root_key_id: KmsKeyId::Default,
+            settings: Settings {
+                require_client_request_token: false,
+                versions_max: lim::VERSIONS_MAX_DEFAULT,
+                secrets_max: lim::SECRETS_MAX_DEFAULT,
+            },
+        }
+    }
+
+    /// Who holds the keys. Required.
+    pub fn key_provider(mut self, provider: impl KeyProvider + 'static) -> Self {
+        self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// Where the time comes from. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Where random bytes come from. Default: [`OsEntropy`].
+    pub fn entropy(mut self, entropy: impl Entropy + 'static) -> Self {
+        self.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// Allows opening a store that was made for tests. Default: `false`.
+    ///
+    /// A store that is made with a predictable clock or random source is marked as one for tests, for good, so that a
+    /// store whose keys can be guessed never becomes one that somebody relies on. Using such a source allows it too.
+    pub fn test_only(mut self, is_test_only: bool) -> Self {
+        self.is_test_only = is_test_only;
+        self
+    }
+
+    /// Whether the store may be made, must be made, or must be there. Default: [`OpenMode::OpenOrCreate`].
+    pub fn mode(mut self, mode: OpenMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// How long to wait while the store is open elsewhere. Default: not at all.
+    pub fn wait_for_lock(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// When a change is acknowledged. Default: [`Durability::Immediate`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Bound of the storage engine's page cache in bytes. Default: 64 MiB.
+    ///
+    /// Reads of records outside the cache take tens of microseconds instead of a few; besides the cache, the engine
+    /// takes about 45 MB for each million records.
+    pub fn cache_capacity_bytes(mut self, bytes: u64) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// Account of [`SecretStore::default_secrets_manager`]. Default: `000000000000`.
+    pub fn account(mut self, account: impl Into<String>) -> Self {
+        self.account = account.into();
+        self
+    }
+
+    /// Region of [`SecretStore::default_secrets_manager`]. Default: `us-east-1`.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = region.into();
+        self
+    }
+
+    /// The key that protects a new store's root key: a key id, key ARN, alias or alias ARN of the provider's. Default:
+    /// `alias/aws/secretsmanager` of the builder's account and Region. Whoever disables this key can no longer open the
+    /// store.
+    pub fn root_key_id(mut self, key: impl AsRef<str>) -> Self {
+        self.root_key_id = KmsKeyId::parse(key.as_ref());
+        self
+    }
+
+    /// Whether a request without a `ClientRequestToken` is refused, as the service does, or given one, as the AWS SDKs
+    /// do. Default: `false`, it is given one.
+    pub fn require_client_request_token(mut self, is_required: bool) -> Self {
+        self.settings.require_client_request_token = is_required;
+        self
+    }
+
+    /// Versions of one secret at which a further one is refused with `LimitExceededException`. Default: 1,000.
+    ///
+    /// Unlabelled versions beyond 100 are removed once they are a day old, so only a secret that changes that often
+    /// within a day can get there.
+    pub fn versions_per_secret_max(mut self, versions: usize) -> Self {
+        self.settings.versions_max = versions;
+        self
+    }
+
+    /// Secrets of one account and Region at which a further one is refused with `LimitExceededException`. Default:
+    /// 500,000, the service's quota.
+    pub fn secrets_max(mut self, secrets: u64) -> Self {
+        self.settings.secrets_max = secrets;
+        self
+    }
+
+    /// Opens the store.
+    ///
+    /// A store is made in steps such that a crash leaves none, or a whole one. What cannot be opened is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// In this order, the first that applies:
+    ///
+    /// 1. [`ErrorKind::Configuration`]: no key provider, or an impossible account, Region or limit.
+    /// 2. [`ErrorKind::NotAStore`]: the path is not a directory, holds other files, or holds nothing and
+    ///    [`OpenMode::OpenExisting`] was asked for.
+    /// 3. [`ErrorKind::AlreadyOpen`]: the store is open, in this process or another.
+    /// 4. [`ErrorKind::StoreExists`]: [`OpenMode::CreateNew`] was asked for.
+    /// 5. [`ErrorKind::Corrupted`], [`ErrorKind::UnsupportedFormat`]: the header is damaged, or newer than this version.
+    /// 6. [`ErrorKind::WrongKey`]: the provider does not open the store's root key. [`ErrorKind::KeyProviderOutage`],
+    ///    [`ErrorKind::KeyAccessDenied`], [`ErrorKind::EncryptionFailure`]: it cannot or may not.
+    /// 7. [`ErrorKind::Storage`]: reading or writing failed, or the storage engine failed on its files.
+    /// 8. [`ErrorKind::Corrupted`]: the records are missing or damaged.
+    pub fn open(self) -> Result<SecretStore> {
+        let Self {
+            place,
+            provider,
+            clock,
+            entropy,
+            is_test_only,
+            mode,
+            patience,
+            durability,
+            cache_bytes,
+            account,
+            region,
+            root_key_id,
+            settings,
+        } = self;
+        let default_tenant = Arc::new(Tenant::parse(&account, &region)?);
+        let provider = provider.ok_or_else(|| {
+            Error::configuration(
+                "a store needs a key provider: see `Builder::key_provider`, `LocalKeyring`, `StaticKey`",
+            )
+        })?;
+        if settings.versions_max == 0 || settings.secrets_max == 0 {
+            return Err(Error::configuration("a store in which nothing may be stored is of no use"));
+        }
+        let is_test_only = is_test_only || clock.is_for_tests() || entropy.is_for_tests();
+        let maker = Maker { provider, entropy, is_test_only, mode, durability, root_key_id, tenant: &default_tenant };
+        let (records, root, store, directory) = match place {
+            Place::Directory(path) => {
+                let may_create = mode != OpenMode::OpenExisting;
+                let directory = Directory::lock(&path, may_create, patience)?;
+                let (records, root, store) = maker.open_directory(&directory, cache_bytes)?;
+                (records, root, store, Some(directory))
+            }
+            Place::Backend(backend) => {
+                let (records, root, store) = maker.open_backend(backend)?;
+                (records, root, store, None)
+            }
+        };
+        let Maker { provider, entropy, .. } = maker;
+        let envelope = Envelope::new(provider, Arc::clone(&entropy), root, store);
+        let directory = std::sync::Mutex::new(directory);
+        let inner = Arc::new(Inner { records, envelope, clock, entropy, settings, directory });
+        Ok(SecretStore { inner, default_tenant })
+    }
+}
+
+/// What opening or making a store needs.
+struct Maker<'a> {
+    provider: Arc<dyn KeyProvider>,
+    entropy: Arc<dyn Entropy>,
+    is_test_only: bool,
+    mode: OpenMode,
+    durability: Durability,
+    root_key_id: KmsKeyId,
+    tenant: &'a Tenant,
+}
+
+type Opened = (Records, Arc<RootKeys>, Uuid);
+
+impl Maker<'_> {
+    fn open_directory(&self, directory: &Directory, cache_bytes: u64) -> Result<Opened> {
+        let sled = |path: &Path| {
+            SledBackend::open(path, cache_bytes)
+                .map_err(|error| Error::new(ErrorKind::Storage, error.to_string()).with_source(error))
+        };
+        match directory.look()? {
+            Found::Store(header) => {
+                let (header, root) = self.open_header(Header::read(&header)?)?;
+                directory.make_private()?;
+                let records = self.records(Box::new(sled(&directory.records())?), &root, header.store)?;
+                Ok((records, root, header.store))
+            }
+            Found::Nothing => {
+                self.require_may_create()?;
+                let (header, root) = self.new_header()?;
+                directory
+                    .make_records(|path| self.new_records(Box::new(sled(path)?), &root, header.store, None)?.close())?;
+                let records = self.records(Box::new(sled(&directory.records())?), &root, header.store)?;
+                directory.write_header(&header.encode(&root.header))?;
+                directory.make_private()?;
+                Ok((records, root, header.store))
+            }
+        }
+    }
+
+    fn open_backend(&self, backend: Box<dyn Backend>) -> Result<Opened> {
+        let storage = |error: BackendError| Error::new(ErrorKind::Storage, error.to_string()).with_source(error);
+        let key = [Family::Header as u8];
+        match backend.get(&key).map_err(storage)? {
+            Some(header) => {
+                let (header, root) = self.open_header(Header::read(header.as_ref())?)?;
+                Ok((self.records(backend, &root, header.store)?, root, header.store))
+            }
+            None => {
+                self.require_may_create()?;
+                let (header, root) = self.new_header()?;
+                let encoded = header.encode(&root.header);
+                Ok((self.new_records(backend, &root, header.store, Some(encoded))?, root, header.store))
+            }
+        }
+    }
+
+    fn records(&self, backend: Box<dyn Backend>, root: &Arc<RootKeys>, store: Uuid) -> Result<Records> {
+        Records::open(backend, Arc::clone(root), Arc::clone(&self.entropy), store, self.durability)
+    }
+
+    fn new_records(
+        &self,
+        backend: Box<dyn Backend>,
+        root: &Arc<RootKeys>,
+        store: Uuid,
+        header: Option<Vec<u8>>,
+    ) -> Result<Records> {
+        Records::create(backend, Arc::clone(root), Arc::clone(&self.entropy), store, self.durability, header)
+    }
+
+    fn require_may_create(&self) -> Result<()> {
+        if self.mode == OpenMode::OpenExisting {
+            return Err(Error::new(ErrorKind::NotAStore, "there is no store"));
+        }
+        Ok(())
+    }
+
+    fn new_header(&self) -> Result<(Header, Arc<RootKeys>)> {
+        let store = random_uuid(&*self.entropy)?;
+        let (root, wrapped) = new_root(&*self.provider, &*self.entropy, self.tenant, &self.root_key_id, &store)?;
+        let flags = if self.is_test_only { TEST_ONLY } else { 0 };
+        let header = Header { flags, store, generation: FIRST_GENERATION, wraps: vec![wrapped] };
+        let root = derive(&root, &header)?;
+        Ok((header, root))
+    }
+
+    fn open_header(&self, read: ReadHeader) -> Result<(Header, Arc<RootKeys>)> {
+        if self.mode == OpenMode::CreateNew {
+            return Err(Error::new(ErrorKind::StoreExists, "there is a store already"));
+        }
+        let Header { store, wraps, .. } = &read.header;
+        let mut first_failure = None;
+        let mut root = None;
+        for wrapped in wraps {
+            match open_root(&*self.provider, &*self.entropy, store, wrapped) {
+                Ok(opened) => {
+                    root = Some(opened);
+                    break;
+                }
+                Err(error) => {
+                    first_failure.get_or_insert(error);
+                }
+            }
+        }
+        let Some(root) = root else {
+            return Err(first_failure.unwrap_or_else(|| Error::corrupted("the store's header names no key")));
+        };
+        let root = derive(&root, &read.header)?;
+        let header = read.authenticate(&root.header)?;
+        if header.flags & TEST_ONLY != 0 && !self.is_test_only {
+            return Err(Error::configuration(
+                "the store was made for tests, with a predictable clock or random source: open it with `test_only(true)`",
+            ));
+        }
+        if header.flags & TEST_ONLY == 0 && self.entropy.is_for_tests() {
+            return Err(Error::configuration(
+                "the store was not made for tests: values sealed with a predictable random source would not be secret",
+            ));
+        }
+        Ok((header, root))
+    }
+}
+
+fn derive(root: &DataKey, header: &Header) -> Result<Arc<RootKeys>> {
+    RootKeys::derive(root, &header.store, header.generation).map(Arc::new).map_err(unopened)
+}
