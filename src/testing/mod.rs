@@ -7,7 +7,7 @@
 //! * [`FaultyBackend`] fails when it is told to; [`RecordingBackend`] remembers every commit, so that every moment at
 //!   which a crash could have happened can be opened again.
 //! * [`FaultyProvider`] is a key provider that fails when it is told to, or by a seeded chance.
-//! * [`format`] gives the sealing construction by itself, for test vectors and for the floor of benches.
+//! * [`mod@format`] gives the sealing construction by itself, for test vectors and for the floor of benches.
 //! * [`backend_conformance`] and [`key_provider_conformance`] check an implementation of a seam against its contract.
 
 mod backends;
