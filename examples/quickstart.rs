@@ -143,7 +143,17 @@ fn delete_and_restore(secrets: &SecretsManager, out: &mut impl Write) -> Outcome
 /// Searches every file of the store for what went into it.
 fn look_for_plaintext(directory: &Path, out: &mut impl Write) -> Outcome {
     writeln!(out, "\nSearching the files of the store for names, tags, descriptions and values")?;
-    let needles = [DATABASE, CERTIFICATE, VALUE, "correct horse", DESCRIPTION, TAG.0, TAG.1, "AWSCURRENT", "arn:aws:secretsmanager"];
+    let needles = [
+        DATABASE,
+        CERTIFICATE,
+        VALUE,
+        "correct horse",
+        DESCRIPTION,
+        TAG.0,
+        TAG.1,
+        "AWSCURRENT",
+        "arn:aws:secretsmanager",
+    ];
     let mut files = vec![directory.to_owned()];
     let (mut searched, mut bytes) = (0, 0);
     while let Some(path) = files.pop() {
