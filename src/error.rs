@@ -253,6 +253,10 @@ impl Error {
         Self::new(ErrorKind::ResourceNotFound, "Secrets Manager can't find the specified secret.")
     }
 
+    pub(crate) fn invalid_next_token() -> Self {
+        Self::new(ErrorKind::InvalidNextToken, "The NextToken value is invalid.")
+    }
+
     pub(crate) fn label_not_found(label: &str) -> Self {
         Self::new(
             ErrorKind::ResourceNotFound,

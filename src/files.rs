@@ -11,11 +11,18 @@ const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
 /// Options that make new files private from the start.
-pub(crate) fn private_options() -> OpenOptions {
+fn private_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, FILE_MODE);
     options
+}
+
+/// Opens a file that is there to be locked, and makes it if it is missing.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    let file = private_options().read(true).write(true).create(true).truncate(false).open(path)?;
+    set_private(path, false)?;
+    Ok(file)
 }
 
 /// Makes a directory, and those above it that are missing, private from the start.
@@ -24,7 +31,8 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, DIRECTORY_MODE);
-    builder.create(path)
+    builder.create(path)?;
+    set_private(path, true)
 }
 
 /// Makes an existing file or directory private.
@@ -69,6 +77,8 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => {}
     }
     let mut file = private_options().write(true).create_new(true).open(&unfinished)?;
+    // The umask may have taken away more than others' rights.
+    set_private(&unfinished, false)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;

@@ -115,10 +115,12 @@ impl SecretsManager {
         shape.page(max_results, lim::BATCH_MAX, next_token.as_ref());
         shape.finish()?;
         match (secret_id_list, filters) {
-            (Some(ids), None) if max_results.is_none() => self.batch_by_id(ids),
-            (Some(_), None) => Err(Error::invalid_parameter(
+            (Some(_), None) if max_results.is_some() => Err(Error::invalid_parameter(
                 "'Filters' not specified. 'Filters' must also be specified when 'MaxResults' is provided.",
             )),
+            // No token is ever issued for ids.
+            (Some(_), None) if next_token.is_some() => Err(Error::invalid_next_token()),
+            (Some(ids), None) => self.batch_by_id(ids),
             (None, Some(filters)) => self.batch_by_filter(&filters, max_results, next_token.as_deref()),
             (Some(_), Some(_)) | (None, None) => {
                 Err(Error::invalid_parameter("Either 'SecretIdList' or 'Filters' must be provided, but not both."))

@@ -61,7 +61,8 @@ impl SecretsManager {
     /// 3. [`ErrorKind::InvalidParameter`](crate::ErrorKind::InvalidParameter): none of a required type is left.
     /// 4. [`ErrorKind::InvalidParameter`](crate::ErrorKind::InvalidParameter): the password is too short for the required
     ///    types.
-    /// 5. [`ErrorKind::Entropy`](crate::ErrorKind::Entropy): the random source failed.
+    /// 5. [`ErrorKind::Poisoned`](crate::ErrorKind::Poisoned), [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    /// 6. [`ErrorKind::Entropy`](crate::ErrorKind::Entropy): the random source failed.
     ///
     /// # Example
     ///
@@ -77,6 +78,7 @@ impl SecretsManager {
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetRandomPassword.html>
     pub fn get_random_password(&self, request: GetRandomPasswordRequest) -> Result<GetRandomPasswordResponse> {
         let recipe = Recipe::parse(request)?;
+        self.records().usable()?;
         Ok(GetRandomPasswordResponse { random_password: recipe.make(self.entropy())? })
     }
 }

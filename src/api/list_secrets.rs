@@ -142,10 +142,9 @@ impl SecretsManager {
     pub(super) fn page(&self, listing: &Listing<'_>, query: &Query, token: Option<&str>, limit: i32) -> Result<Page> {
         let tenant = self.tenant();
         let cursor = token.map(|token| self.records().redeem_token(tenant, query, token)).transpose()?;
-        self.records().warm_up()?;
         let limit = usize::try_from(limit).unwrap_or_default();
         // One more than asked for, to know whether there is a next page.
-        let entries = self.records().catalogue().page(tenant, listing, cursor.as_ref(), limit + 1);
+        let entries = self.records().catalogue()?.page(tenant, listing, cursor.as_ref(), limit + 1);
         let is_last = entries.len() <= limit;
         let shown = entries.get(..limit).unwrap_or(&entries);
         let next_token = match shown.last() {

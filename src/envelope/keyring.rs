@@ -194,9 +194,10 @@ impl LocalKeyring {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`]: there is no such key, or it is a default key. [`ErrorKind::KeyFile`].
+    /// [`ErrorKind::Configuration`]: there is no such key, it is a default key, or it is scheduled for deletion.
+    /// [`ErrorKind::KeyFile`].
     pub fn disable_key(&self, key: &str) -> Result<()> {
-        self.set_state(key, KeyState::Disabled)
+        self.set_state(key, false, KeyState::Disabled)
     }
 
     /// Switches a key on.
@@ -205,7 +206,7 @@ impl LocalKeyring {
     ///
     /// As [`disable_key`](Self::disable_key).
     pub fn enable_key(&self, key: &str) -> Result<()> {
-        self.set_state(key, KeyState::Enabled)
+        self.set_state(key, false, KeyState::Enabled)
     }
 
     /// Schedules a key for deletion. The keyring keeps its material, and
@@ -215,16 +216,16 @@ impl LocalKeyring {
     ///
     /// As [`disable_key`](Self::disable_key).
     pub fn schedule_key_deletion(&self, key: &str) -> Result<()> {
-        self.set_state(key, KeyState::PendingDeletion)
+        self.set_state(key, false, KeyState::PendingDeletion)
     }
 
     /// Takes back a scheduled deletion. The key is disabled afterwards.
     ///
     /// # Errors
     ///
-    /// As [`disable_key`](Self::disable_key).
+    /// [`ErrorKind::Configuration`]: there is no such key, or it is not scheduled for deletion. [`ErrorKind::KeyFile`].
     pub fn cancel_key_deletion(&self, key: &str) -> Result<()> {
-        self.set_state(key, KeyState::Disabled)
+        self.set_state(key, true, KeyState::Disabled)
     }
 
     /// Adds new material to a key. What was wrapped before stays readable, under the same ARN.
@@ -254,7 +255,8 @@ impl LocalKeyring {
         keys.keys.iter().map(describe).collect()
     }
 
-    fn set_state(&self, key: &str, state: KeyState) -> Result<()> {
+    /// Only a cancellation may touch a key that is scheduled for deletion, and nothing else.
+    fn set_state(&self, key: &str, is_cancellation: bool, state: KeyState) -> Result<()> {
         self.change(|keys| {
             let key = keys.find(key)?;
             if key.aws_managed {
@@ -262,6 +264,10 @@ impl LocalKeyring {
                     "key `{}` is managed by the store and always enabled",
                     key.arn
                 )));
+            }
+            if (key.state == KeyState::PendingDeletion) != is_cancellation {
+                let is = if is_cancellation { "is not" } else { "is" };
+                return Err(Error::configuration(format!("key `{}` {is} scheduled for deletion", key.arn)));
             }
             key.state = state;
             Ok(())

@@ -63,12 +63,7 @@ impl KeyringFile {
 
     /// Keeps other processes from changing the file meanwhile.
     pub(crate) fn lock(&self) -> Result<File> {
-        let lock = files::private_options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(files::beside(&self.path, ".lock"))
-            .map_err(self.io("lock"))?;
+        let lock = files::open_lock(&files::beside(&self.path, ".lock")).map_err(self.io("lock"))?;
         lock.lock().map_err(self.io("lock"))?;
         Ok(lock)
     }

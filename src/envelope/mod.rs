@@ -17,6 +17,7 @@ pub(crate) mod wiped;
 use std::sync::Arc;
 
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
 use crate::envelope::ad::{Ad, Fields, push_field};
@@ -128,7 +129,7 @@ impl Envelope {
             &*self.entropy,
             &mut record,
         )?;
-        let keys = vec![Arc::new(key_use(requested, wrapped))];
+        let keys = vec![Arc::new(key_use(requested, &wrapped))];
         Ok(SealedVersion { content: Content { kind: value.kind(), keys }, record })
     }
 
@@ -141,21 +142,14 @@ impl Envelope {
         record: &[u8],
     ) -> Result<SecretValue> {
         let parsed = Record::parse(record, content).ok_or_else(damaged)?;
-        let data_key = self.unwrap(&identity, current, content, &parsed)?.map_err(on_read)?;
-        let ad = self.value_ad(&identity, content.kind);
-        let plaintext =
-            seal::open(data_key.expose(), Label::Value, ad.as_bytes(), parsed.value).map_err(|error| match error {
-                OpenError::UnsupportedSuite(_) => unopened(error),
-                OpenError::Tampered => on_read(ProviderFailure {
-                    key: content.keys.first().map(|key| key.key_arn.to_string()).unwrap_or_default(),
-                    operation: KeyOperation::Unwrap,
-                    error: KeyError::Corrupt,
-                }),
-            })?;
+        let Opened { plaintext, .. } = self.open_any(&identity, current, content, &parsed)?.map_err(on_read)?;
         SecretValue::from_plaintext(content.kind, plaintext).ok_or_else(damaged)
     }
 
     /// Wraps the data key of a version under one key more. The value itself is not touched.
+    ///
+    /// A wrap under older material of the same key is replaced. Beyond [`WRAPS_MAX`] keys the oldest wraps go, but for
+    /// the one that has just worked.
     pub(crate) fn rewrap(
         &self,
         identity: Identity<'_>,
@@ -172,69 +166,93 @@ impl Envelope {
             return Ok(Rewrapped::Unchanged);
         }
         let parsed = Record::parse(record, content).ok_or_else(damaged)?;
-        let data_key = match self.unwrap(&identity, current, content, &parsed)? {
-            Ok(data_key) => data_key,
+        // The value is opened, not only the key: a wrong key must not be wrapped anew.
+        let Opened { data_key, index: opened_by, .. } = match self.open_any(&identity, current, content, &parsed)? {
+            Ok(opened) => opened,
             Err(failure) if failure.error.is_outage() => return Err(on_write(failure)),
             Err(_) => return Ok(Rewrapped::Unchanged),
         };
         let pairs = context(&identity);
-        let wrapped = match self.provider.wrap(key, &data_key, &EncryptionContext::new(&pairs), &self.call()) {
+        let context = EncryptionContext::new(&pairs);
+        let wrapped = match self.provider.wrap(key, &data_key, &context, &self.call()) {
             Ok(wrapped) => checked(wrapped).map_err(failed)?,
             Err(KeyError::AccessDenied) => return Ok(Rewrapped::Unchanged),
             Err(error) => return Err(failed(error)),
         };
-        if content.keys.len() >= WRAPS_MAX {
-            return Err(Error::limit_exceeded(format!(
-                "Version {} is encrypted under {WRAPS_MAX} KMS keys already. Store the value again before changing the key.",
-                identity.version
-            )));
+        match self.provider.unwrap(&wrapped, &context, &self.call()) {
+            Ok(unwrapped) if unwrapped == data_key => {}
+            // Whoever may only encrypt cannot be asked for proof.
+            Err(KeyError::AccessDenied) => {}
+            Ok(_) => return Err(failed(KeyError::Internal)),
+            Err(error) => return Err(failed(error)),
         }
-        let mut sealed = Vec::with_capacity(record.len() + 4 + sealed_len(wrapped.blob.len()));
-        sealed.push(parsed.count + 1);
-        sealed.extend_from_slice(parsed.wraps_bytes);
-        push_field(&mut sealed, &self.seal_wrap(&identity, parsed.count, &wrapped)?);
-        sealed.extend_from_slice(parsed.value);
-        let mut content = content.clone();
-        content.keys.push(Arc::new(key_use(requested, wrapped)));
-        Ok(Rewrapped::Added(SealedVersion { content, record: sealed }))
+        let mut kept = Vec::with_capacity(content.keys.len() + 1);
+        for (index, (used, sealed)) in (0..).zip(content.keys.iter().zip(&parsed.wraps)) {
+            if used.key_arn != key.arn {
+                kept.push((index, self.open_wrap(&identity, index, used, sealed)?, Arc::clone(used)));
+            }
+        }
+        while kept.len() >= WRAPS_MAX {
+            let oldest = kept.iter().position(|(index, ..)| *index != opened_by).unwrap_or_default();
+            kept.remove(oldest);
+        }
+        let wraps = kept.into_iter().map(|(_, wrapped, used)| (wrapped, used));
+        let added = Arc::new(key_use(requested, &wrapped));
+        let (wraps, keys): (Vec<_>, Vec<_>) = wraps.chain([(wrapped, added)]).unzip();
+
+        let mut record =
+            Vec::with_capacity(record.len() + 4 + wraps.iter().map(|wrap| sealed_len(wrap.blob.len())).sum::<usize>());
+        record.extend(u8::try_from(wraps.len()));
+        for (index, wrapped) in (0..).zip(&wraps) {
+            push_field(&mut record, &self.seal_wrap(&identity, index, wrapped)?);
+        }
+        record.extend_from_slice(parsed.value);
+        Ok(Rewrapped::Added(SealedVersion { content: Content { kind: content.kind, keys }, record }))
     }
 
-    /// Unwraps a data key with the first key that works. The inner error is that of the secret's current key.
-    fn unwrap(
+    /// Opens the value with the first wrap that works. The inner error is that of the secret's current key.
+    fn open_any(
         &self,
         identity: &Identity<'_>,
         current: &KmsKeyId,
         content: &Content,
         record: &Record<'_>,
-    ) -> Result<std::result::Result<DataKey, ProviderFailure>> {
+    ) -> Result<std::result::Result<Opened, ProviderFailure>> {
         let pairs = context(identity);
+        let context = EncryptionContext::new(&pairs);
+        let ad = self.value_ad(identity, content.kind);
         let numbered = || (0_u8..).zip(content.keys.iter().zip(&record.wraps));
-        // With one wrap, by far the most common case, both passes together try it once.
         let current_first = numbered()
             .filter(|(_, (used, _))| used.requested == *current)
             .chain(numbered().filter(|(_, (used, _))| used.requested != *current));
         let mut first_failure = None;
         for (index, (used, sealed)) in current_first {
-            let ad = self.wrap_ad(identity, index, &used.provider, &used.key_arn, &used.key_version);
-            let blob = self.root.outer.open(Label::DataKey, ad.as_bytes(), sealed).map_err(unopened)?;
-            let wrapped = WrappedKey {
-                provider: used.provider.clone(),
-                key_arn: used.key_arn.clone(),
-                key_version: used.key_version.clone(),
-                blob: blob.as_slice().into(),
+            let wrapped = self.open_wrap(identity, index, used, sealed)?;
+            let opened = self
+                .provider
+                .unwrap(&wrapped, &context, &self.call())
+                .map(|data_key| (seal::open(data_key.expose(), Label::Value, ad.as_bytes(), record.value), data_key));
+            let error = match opened {
+                Ok((Ok(plaintext), data_key)) => return Ok(Ok(Opened { plaintext, data_key, index })),
+                Ok((Err(error @ OpenError::UnsupportedSuite(_)), _)) => return Err(unopened(error)),
+                Ok((Err(OpenError::Tampered), _)) => KeyError::Corrupt,
+                Err(error) => error,
             };
-            match self.provider.unwrap(&wrapped, &EncryptionContext::new(&pairs), &self.call()) {
-                Ok(data_key) => return Ok(Ok(data_key)),
-                Err(error) => {
-                    first_failure.get_or_insert(ProviderFailure {
-                        key: used.key_arn.to_string(),
-                        operation: KeyOperation::Unwrap,
-                        error,
-                    });
-                }
-            }
+            let key = used.key_arn.to_string();
+            first_failure.get_or_insert(ProviderFailure { key, operation: KeyOperation::Unwrap, error });
         }
         first_failure.map(Err).ok_or_else(damaged)
+    }
+
+    fn open_wrap(&self, identity: &Identity<'_>, index: u8, used: &KeyUse, sealed: &[u8]) -> Result<WrappedKey> {
+        let ad = self.wrap_ad(identity, index, &used.provider, &used.key_arn, &used.key_version);
+        let blob = self.root.outer.open(Label::DataKey, ad.as_bytes(), sealed).map_err(unopened)?;
+        Ok(WrappedKey {
+            provider: used.provider.clone(),
+            key_arn: used.key_arn.clone(),
+            key_version: used.key_version.clone(),
+            blob: blob.as_slice().into(),
+        })
     }
 
     fn seal_wrap(&self, identity: &Identity<'_>, index: u8, wrapped: &WrappedKey) -> Result<Vec<u8>> {
@@ -253,11 +271,17 @@ impl Envelope {
     }
 }
 
+/// A value that was opened, and how.
+struct Opened {
+    plaintext: Zeroizing<Vec<u8>>,
+    data_key: DataKey,
+    /// Place of the wrap that worked.
+    index: u8,
+}
+
 /// The stored bytes of a version, taken apart: a count, that many length-prefixed sealed wraps, the sealed value.
 struct Record<'a> {
-    count: u8,
     wraps: Vec<&'a [u8]>,
-    wraps_bytes: &'a [u8],
     value: &'a [u8],
 }
 
@@ -270,9 +294,7 @@ impl<'a> Record<'a> {
         }
         let mut fields = Fields::new(after_count);
         let wraps = (0..count).map(|_| fields.field(sealed_len(WRAPPED_KEY_BYTES_MAX))).collect::<Option<Vec<_>>>()?;
-        let value = fields.rest();
-        let wraps_bytes = after_count.get(..after_count.len() - value.len())?;
-        Some(Self { count, wraps, wraps_bytes, value })
+        Some(Self { wraps, value: fields.rest() })
     }
 }
 
@@ -286,9 +308,13 @@ fn checked(wrapped: WrappedKey) -> std::result::Result<WrappedKey, KeyError> {
     if length == 0 || length > WRAPPED_KEY_BYTES_MAX { Err(KeyError::Internal) } else { Ok(wrapped) }
 }
 
-fn key_use(requested: &KmsKeyId, wrapped: WrappedKey) -> KeyUse {
-    let WrappedKey { provider, key_arn, key_version, blob: _ } = wrapped;
-    KeyUse { requested: requested.clone(), provider, key_arn, key_version }
+fn key_use(requested: &KmsKeyId, wrapped: &WrappedKey) -> KeyUse {
+    KeyUse {
+        requested: requested.clone(),
+        provider: wrapped.provider.clone(),
+        key_arn: wrapped.key_arn.clone(),
+        key_version: wrapped.key_version.clone(),
+    }
 }
 
 /// A new root key for a store, wrapped under one of the provider's keys.

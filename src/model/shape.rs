@@ -79,7 +79,7 @@ impl Shape {
             lim::ROTATION_TOKEN_CHARS_MIN,
             lim::ROTATION_TOKEN_CHARS_MAX,
         );
-        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             self.pattern("rotationToken", None, "^[a-zA-Z0-9\\-]+$");
         }
     }

@@ -144,7 +144,7 @@ impl Records {
     }
 
     /// Refuses all work after a failed write, and after closing.
-    fn usable(&self) -> Result<()> {
+    pub(crate) fn usable(&self) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {
             return Err(poisoned());
         }
@@ -239,8 +239,10 @@ impl Records {
     }
 
     /// Secrets of an account and Region, and their order.
-    pub(crate) fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+    pub(crate) fn catalogue(&self) -> Result<&Catalogue> {
+        self.usable()?;
+        self.warm_up()?;
+        Ok(&self.catalogue)
     }
 
     /// Builds the catalogue if it has not been built yet.

@@ -8,7 +8,7 @@ use ring::digest;
 
 use crate::envelope::ad::{self, Ad};
 use crate::envelope::seal::Label;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::model::tenant::Tenant;
 use crate::records::codec::{Cursor, decode_cursor, encode_cursor};
 use crate::records::{Records, undecodable};
@@ -34,10 +34,6 @@ impl Query {
     pub(crate) fn count(self, entries: usize) -> Self {
         Self(self.0.u64(entries as u64))
     }
-}
-
-fn invalid() -> Error {
-    Error::new(ErrorKind::InvalidNextToken, "The NextToken value is invalid.")
 }
 
 impl Records {
@@ -68,11 +64,12 @@ impl Records {
 
     /// Where a token goes on.
     pub(crate) fn redeem_token(&self, tenant: &Tenant, query: &Query, token: &str) -> Result<Cursor> {
-        let bytes = from_hex(token).ok_or_else(invalid)?;
-        let (issued_at, sealed) = bytes.split_first_chunk().ok_or_else(invalid)?;
+        let bytes = from_hex(token).ok_or_else(Error::invalid_next_token)?;
+        let (issued_at, sealed) = bytes.split_first_chunk().ok_or_else(Error::invalid_next_token)?;
         let ad = self.token_ad(tenant, query, from_millis(i64::from_be_bytes(*issued_at)));
-        let plaintext = self.root.token.open(Label::Token, ad.as_bytes(), sealed).map_err(|_| invalid())?;
-        decode_cursor(&plaintext).map_err(|_| invalid())
+        let plaintext =
+            self.root.token.open(Label::Token, ad.as_bytes(), sealed).map_err(|_| Error::invalid_next_token())?;
+        decode_cursor(&plaintext).map_err(|_| Error::invalid_next_token())
     }
 }
 

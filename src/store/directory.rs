@@ -76,13 +76,7 @@ impl Directory {
         if fs::symlink_metadata(&lock_path).is_ok_and(|about| !about.is_file()) {
             return Err(not_a_store(&lock_path, "is not a file"));
         }
-        let lock = files::private_options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(storage("open", &lock_path))?;
+        let lock = files::open_lock(&lock_path).map_err(storage("open", &lock_path))?;
         let mut waited = Duration::ZERO;
         loop {
             match lock.try_lock() {

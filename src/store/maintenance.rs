@@ -49,18 +49,33 @@ impl Inner {
     fn maintain(&self) -> Result<MaintenanceReport> {
         let now = self.now();
         let mut report = MaintenanceReport::default();
+        self.for_each_due(|due| {
+            let is_due = due.at <= now;
+            if is_due {
+                self.attend(due, now, &mut report)?;
+            }
+            Ok(is_due)
+        })?;
+        // Looked up afterwards: what was just done may have brought something new, earlier than the rest.
+        self.for_each_due(|due| {
+            report.next_due_at = (due.at > now).then_some(due.at);
+            Ok(report.next_due_at.is_none())
+        })?;
+        Ok(report)
+    }
+
+    /// Visits due entries, the earliest first, as long as the visitor wants more.
+    fn for_each_due(&self, mut visit: impl FnMut(&Due) -> Result<bool>) -> Result<()> {
         let mut last: Option<Due> = None;
         loop {
             let entries = self.records.due(last.as_ref())?;
             if entries.is_empty() {
-                return Ok(report);
+                return Ok(());
             }
             for due in entries {
-                if due.at > now {
-                    report.next_due_at = Some(due.at);
-                    return Ok(report);
+                if !visit(&due)? {
+                    return Ok(());
                 }
-                self.attend(&due, now, &mut report)?;
                 last = Some(due);
             }
         }

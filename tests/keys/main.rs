@@ -1,0 +1,21 @@
+//! Keys: what the state of a KMS key means for secrets, the key file, the suites for implementers, and what a store does
+//! when it is opened and maintained.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests fail by panicking"
+)]
+
+mod conformance;
+mod fixture;
+mod hostile;
+mod keyring;
+#[cfg(unix)]
+mod keyring_file;
+mod kms;
+mod maintenance;
+mod opening;
+mod rewrap;
