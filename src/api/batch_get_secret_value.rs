@@ -114,13 +114,14 @@ impl SecretsManager {
         check_shape(filters.as_deref().unwrap_or_default(), &mut shape);
         shape.page(max_results, lim::BATCH_MAX, next_token.as_ref());
         shape.finish()?;
-        match (secret_id_list, filters) {
+        let ids = secret_id_list.map(|ids| self.parse_ids(ids)).transpose()?;
+        match (ids, filters) {
             (Some(_), None) if max_results.is_some() => Err(Error::invalid_parameter(
                 "'Filters' not specified. 'Filters' must also be specified when 'MaxResults' is provided.",
             )),
             // No token is ever issued for ids.
             (Some(_), None) if next_token.is_some() => Err(Error::invalid_next_token()),
-            (Some(ids), None) => self.batch_by_id(ids),
+            (Some(ids), None) => self.batch(ids.into_iter(), None),
             (None, Some(filters)) => self.batch_by_filter(&filters, max_results, next_token.as_deref()),
             (Some(_), Some(_)) | (None, None) => {
                 Err(Error::invalid_parameter("Either 'SecretIdList' or 'Filters' must be provided, but not both."))
@@ -128,9 +129,10 @@ impl SecretsManager {
         }
     }
 
-    fn batch_by_id(&self, ids: Vec<String>) -> Result<BatchGetSecretValueResponse> {
-        let parsed: Vec<_> = ids.iter().map(|id| SecretId::parse(id, self.tenant())).collect::<Result<_>>()?;
-        self.batch(ids.into_iter().zip(parsed), None)
+    /// Each id with what it means.
+    fn parse_ids(&self, ids: Vec<String>) -> Result<Vec<(String, SecretId)>> {
+        let parse = |id: String| SecretId::parse(&id, self.tenant()).map(|parsed| (id, parsed));
+        ids.into_iter().map(parse).collect()
     }
 
     fn batch_by_filter(

@@ -71,8 +71,8 @@ impl SecretsManager {
     ///
     /// 1. [`ErrorKind::Validation`]: members break the limits given at [`CreateSecretRequest`], all of them in one
     ///    message; then, the name has other characters.
-    /// 2. [`ErrorKind::InvalidParameter`]: both forms of value are given; a tag key appears twice, is reserved, or there
-    ///    are too many.
+    /// 2. [`ErrorKind::InvalidParameter`]: both forms of value are given; then, there are too many tags, or a tag key is
+    ///    reserved or appears twice.
     /// 3. [`ErrorKind::InvalidRequest`]: there is no token, and the store requires one.
     /// 4. [`ErrorKind::InvalidRequest`]: a secret of this name is scheduled for deletion.
     /// 5. [`ErrorKind::ResourceExists`]: a secret of this name exists, and the token names none of its versions, or one
@@ -219,6 +219,7 @@ impl Operation for CreateSecret {
             deletion_at: None,
             owning_service: None,
             primary_region: None,
+            versions_made: 0,
             versions: Vec::new(),
             stages: Stages::default(),
         };

@@ -5,7 +5,7 @@ use crate::model::id::SecretId;
 use crate::model::limits as lim;
 use crate::model::secret::Secret;
 use crate::model::shape::Shape;
-use crate::model::version::{Version, VersionId};
+use crate::model::version::Version;
 use crate::records::codec::Cursor;
 use crate::records::token::Query;
 use crate::store::SecretsManager;
@@ -104,12 +104,17 @@ impl SecretsManager {
         let cursor = next_token.map(|token| self.records().redeem_token(self.tenant(), &query, &token)).transpose()?;
 
         let limit = usize::try_from(max_results.unwrap_or(lim::PAGE_MAX)).unwrap_or_default();
-        let mut listed = after(&secret, cursor.as_ref())
+        let last_number = cursor.map_or(0, |cursor| cursor.at.unwrap_or_default());
+        let is_after = |version: &&Version| i64::try_from(version.number).is_ok_and(|number| number > last_number);
+        let mut listed = secret
+            .versions
+            .iter()
+            .filter(is_after)
             .filter(|version| version.has_value() && (with_deprecated || secret.stages.is_labelled(&version.id)));
         let shown: Vec<&Version> = listed.by_ref().take(limit).collect();
         let next_token = match (shown.last(), listed.next()) {
             (Some(last), Some(_)) => {
-                let cursor = Cursor { at: Some(last.created_at.timestamp_millis()), name: last.id.to_string() };
+                let cursor = Cursor { at: i64::try_from(last.number).ok(), name: last.id.to_string() };
                 Some(self.records().issue_token(self.tenant(), &query, &cursor, now)?)
             }
             _ => None,
@@ -121,22 +126,6 @@ impl SecretsManager {
             name: secret.name.to_string(),
         })
     }
-}
-
-/// The versions after a cursor. Its own version may have been removed meanwhile; then, those made later.
-fn after<'a>(secret: &'a Secret, cursor: Option<&Cursor>) -> impl Iterator<Item = &'a Version> {
-    let start = match cursor {
-        None => 0,
-        Some(Cursor { at, name }) => {
-            let last = VersionId::new(name.as_str());
-            let by_id = secret.versions.iter().position(|version| version.id == last).map(|index| index + 1);
-            by_id.unwrap_or_else(|| {
-                let is_later = |version: &Version| Some(version.created_at.timestamp_millis()) > *at;
-                secret.versions.iter().position(is_later).unwrap_or(secret.versions.len())
-            })
-        }
-    };
-    secret.versions.iter().skip(start)
 }
 
 fn entry(secret: &Secret, version: &Version) -> SecretVersionsListEntry {

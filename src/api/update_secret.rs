@@ -75,7 +75,8 @@ impl SecretsManager {
     /// 6. [`ErrorKind::ResourceExists`](crate::ErrorKind::ResourceExists): the token names a version with another value.
     ///    [`ErrorKind::DecryptionFailure`](crate::ErrorKind::DecryptionFailure): that version could not be opened to
     ///    compare.
-    /// 7. [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded): too many versions that cannot be removed yet.
+    /// 7. [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded): the secret would have more than 20 labels, or
+    ///    has too many versions that cannot be removed yet.
     /// 8. [`ErrorKind::KeyAccessDenied`](crate::ErrorKind::KeyAccessDenied),
     ///    [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest),
     ///    [`ErrorKind::EncryptionFailure`](crate::ErrorKind::EncryptionFailure),

@@ -57,7 +57,8 @@ impl SecretsManager {
     /// 4. [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest): the secret is scheduled for deletion.
     /// 5. [`ErrorKind::ResourceNotFound`](crate::ErrorKind::ResourceNotFound): no such version.
     /// 6. [`ErrorKind::InvalidParameter`](crate::ErrorKind::InvalidParameter): `remove_from_version_id` does not have the
-    ///    label, or is missing although another version has it; or `AWSCURRENT` would be removed altogether.
+    ///    label; then, unless the label is where it is to go already, it is missing although another version has the
+    ///    label, or `AWSCURRENT` would be removed altogether.
     /// 7. [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded): the secret would have more than 20 labels.
     /// 8. [`ErrorKind::Storage`](crate::ErrorKind::Storage): the commit failed. Reopen the store to learn the outcome.
     ///

@@ -368,7 +368,10 @@ impl KeyProvider for LocalKeyring {
             keys.aliases.insert(format!("arn:{partition}:kms:{region}:{account}:{DEFAULT_KEY_ALIAS}"), id);
             keys.resolve(scope, key).ok_or_else(|| Error::configuration("the default key was not made"))
         });
-        created.map_err(|_| KeyError::Internal)
+        created.map_err(|error| match error.kind() {
+            ErrorKind::Entropy => KeyError::Entropy,
+            _ => KeyError::Internal,
+        })
     }
 
     fn wrap(

@@ -46,7 +46,7 @@ pub(crate) fn wrap(
     push_field(&mut blob, key_id.as_bytes());
     blob.extend_from_slice(&key_version.to_be_bytes());
     let ad = ad::wrap(&context.canonical(), key_arn, key_version);
-    key.seal_into(Label::Wrap, ad.as_bytes(), data_key.expose(), entropy, &mut blob).map_err(|_| KeyError::Internal)?;
+    key.seal_into(Label::Wrap, ad.as_bytes(), data_key.expose(), entropy, &mut blob)?;
     Ok(blob)
 }
 

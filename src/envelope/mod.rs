@@ -19,7 +19,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::entropy::Entropy;
+use crate::entropy::{Entropy, EntropyError};
 use crate::envelope::ad::{Ad, Fields, push_field};
 use crate::envelope::provider::{
     Call, DataKey, EncryptionContext, KeyError, KeyHandle, KeyProvider, KeyScope, ProviderFailure,
@@ -393,7 +393,9 @@ fn on_write(failure: ProviderFailure) -> Error {
             ErrorKind::EncryptionFailure,
         ),
         KeyError::WrongUsage => ("Cannot generate a data key with an asymmetric KMS key", ErrorKind::EncryptionFailure),
-        KeyError::Throttled | KeyError::Unavailable | KeyError::Timeout | KeyError::Internal => return outage(failure),
+        KeyError::Throttled | KeyError::Unavailable | KeyError::Timeout | KeyError::Entropy | KeyError::Internal => {
+            return outage(failure);
+        }
     };
     key_error(failure, text, make)
 }
@@ -402,7 +404,9 @@ fn on_write(failure: ProviderFailure) -> Error {
 fn on_read(failure: ProviderFailure) -> Error {
     match failure.error {
         KeyError::AccessDenied => key_error(failure, "Access to KMS is not allowed", ErrorKind::KeyAccessDenied),
-        KeyError::Throttled | KeyError::Unavailable | KeyError::Timeout | KeyError::Internal => outage(failure),
+        KeyError::Throttled | KeyError::Unavailable | KeyError::Timeout | KeyError::Entropy | KeyError::Internal => {
+            outage(failure)
+        }
         KeyError::NotFound
         | KeyError::Disabled
         | KeyError::PendingDeletion
@@ -417,6 +421,9 @@ fn on_read(failure: ProviderFailure) -> Error {
 }
 
 fn outage(failure: ProviderFailure) -> Error {
+    if failure.error == KeyError::Entropy {
+        return EntropyError::new().into();
+    }
     let text = format!("key `{}`: {}", failure.key, failure.error);
     key_error(failure, text, ErrorKind::KeyProviderOutage)
 }

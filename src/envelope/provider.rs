@@ -76,14 +76,14 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// As [`wrap`](Self::wrap); [`KeyError::Internal`] if the random source fails.
+    /// As [`wrap`](Self::wrap); [`KeyError::Entropy`] if the random source fails.
     fn generate(
         &self,
         key: &KeyHandle,
         context: &EncryptionContext<'_>,
         call: &Call<'_>,
     ) -> Result<(DataKey, WrappedKey), KeyError> {
-        let data_key = DataKey::generate(call.entropy).map_err(|_| KeyError::Internal)?;
+        let data_key = DataKey::generate(call.entropy)?;
         let wrapped = self.wrap(key, &data_key, context, call)?;
         Ok((data_key, wrapped))
     }
@@ -434,9 +434,18 @@ pub enum KeyError {
     /// The provider did not answer in time.
     #[error("the key provider did not answer in time")]
     Timeout,
+    /// The source of randomness that the [`Call`] brought failed.
+    #[error("the source of random bytes failed")]
+    Entropy,
     /// The provider failed.
     #[error("the key provider failed")]
     Internal,
+}
+
+impl From<EntropyError> for KeyError {
+    fn from(_: EntropyError) -> Self {
+        Self::Entropy
+    }
 }
 
 impl KeyError {
@@ -452,13 +461,13 @@ impl KeyError {
             Self::Throttled => KeyFaultReason::Throttled,
             Self::Unavailable => KeyFaultReason::Unavailable,
             Self::Timeout => KeyFaultReason::Timeout,
-            Self::Internal => KeyFaultReason::Internal,
+            Self::Entropy | Self::Internal => KeyFaultReason::Internal,
         }
     }
 
     /// Whether the provider, and not the key or the caller, is in the way.
     pub(crate) fn is_outage(&self) -> bool {
-        matches!(self, Self::Throttled | Self::Unavailable | Self::Timeout | Self::Internal)
+        matches!(self, Self::Throttled | Self::Unavailable | Self::Timeout | Self::Entropy | Self::Internal)
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Secret {
     pub(crate) deletion_at: Option<Timestamp>,
     pub(crate) owning_service: Option<String>,
     pub(crate) primary_region: Option<String>,
+    /// Versions made so far, those that are gone included.
+    pub(crate) versions_made: u64,
     pub(crate) versions: Vec<Version>,
     pub(crate) stages: Stages,
 }
@@ -88,7 +90,9 @@ impl Secret {
     ) -> Result<Vec<VersionId>> {
         let is_first = !self.versions.iter().any(Version::has_value);
         if self.version(id).is_none() {
-            self.versions.push(Version { id: id.clone(), created_at: now, accessed_on: None, content: None });
+            self.versions_made += 1;
+            let (id, number) = (id.clone(), self.versions_made);
+            self.versions.push(Version { id, number, created_at: now, accessed_on: None, content: None });
         }
         self.stages.label_new(id, labels, is_first);
         self.check_label_quota()?;
@@ -135,8 +139,10 @@ impl Secret {
         if self.versions.len() <= lim::VERSIONS_KEPT {
             return None;
         }
-        let oldest = self.versions.iter().find(|version| !self.stages.is_labelled(&version.id))?;
-        Some(after(oldest.created_at, TimeDelta::hours(lim::VERSION_KEPT_HOURS)))
+        // The clock may have been set back between two versions, so the first of them need not be the oldest.
+        let unlabelled = self.versions.iter().filter(|version| !self.stages.is_labelled(&version.id));
+        let oldest = unlabelled.map(|version| version.created_at).min()?;
+        Some(after(oldest, TimeDelta::hours(lim::VERSION_KEPT_HOURS)))
     }
 
     fn check_label_quota(&self) -> Result<()> {

@@ -13,8 +13,10 @@ pub(crate) struct Shape {
     violations: Vec<String>,
 }
 
-/// How much of a refused value may be shown.
-const SHOWN_CHARS_MAX: usize = 1024;
+/// How much of a refused value is shown.
+///
+/// DIFFERENCE: the service shows all of it. Every limit but those of secret values is far below this.
+const SHOWN_CHARS_MAX: usize = 8192;
 
 /// How many entries of a list without a limit of its own are looked at. Such a list breaks another rule long before.
 pub(crate) const LISTED_MAX: usize = 1024;

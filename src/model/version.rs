@@ -77,6 +77,8 @@ pub(crate) struct KeyUse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Version {
     pub(crate) id: VersionId,
+    /// Counts the versions of the secret, from 1, in the order in which they were made. Never used again.
+    pub(crate) number: u64,
     pub(crate) created_at: Timestamp,
     /// Midnight of the day of the last successful read.
     pub(crate) accessed_on: Option<Timestamp>,

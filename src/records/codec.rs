@@ -69,6 +69,7 @@ struct StoredSecret<'a> {
     deletion_at: Option<i64>,
     owning_service: Option<&'a str>,
     primary_region: Option<&'a str>,
+    versions_made: u64,
     /// Keys in use by the versions, each once.
     #[serde(borrow)]
     keys: Vec<StoredKeyUse<'a>>,
@@ -90,6 +91,7 @@ struct StoredKeyUse<'a> {
 #[derive(Serialize, Deserialize)]
 struct StoredVersion<'a> {
     id: &'a str,
+    number: u64,
     created_at: i64,
     accessed_on: Option<i64>,
     content: Option<StoredContent>,
@@ -131,12 +133,13 @@ pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
         deletion_at,
         owning_service,
         primary_region,
+        versions_made,
         versions,
         stages,
     } = secret;
     let mut keys: Vec<StoredKeyUse<'_>> = Vec::new();
     let mut stored_versions = Vec::with_capacity(versions.len());
-    for Version { id, created_at, accessed_on, content } in versions {
+    for Version { id, number, created_at, accessed_on, content } in versions {
         let content = match content {
             None => None,
             Some(Content { kind, keys: used }) => {
@@ -155,6 +158,7 @@ pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
         };
         stored_versions.push(StoredVersion {
             id: id.as_str(),
+            number: *number,
             created_at: created_at.timestamp_millis(),
             accessed_on: millis(*accessed_on),
             content,
@@ -183,6 +187,7 @@ pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
         deletion_at: millis(*deletion_at),
         owning_service: owning_service.as_deref(),
         primary_region: primary_region.as_deref(),
+        versions_made: *versions_made,
         keys,
         versions: stored_versions,
         stages,
@@ -211,7 +216,7 @@ pub(crate) fn decode_secret(bytes: &[u8], tenant: Option<&Arc<Tenant>>) -> Resul
     let versions = stored
         .versions
         .into_iter()
-        .map(|StoredVersion { id, created_at, accessed_on, content }| {
+        .map(|StoredVersion { id, number, created_at, accessed_on, content }| {
             let content = match content {
                 None => None,
                 Some(StoredContent { is_binary, keys: used }) => {
@@ -222,7 +227,7 @@ pub(crate) fn decode_secret(bytes: &[u8], tenant: Option<&Arc<Tenant>>) -> Resul
                 }
             };
             let accessed_on = accessed_on.map(from_millis);
-            Ok(Version { id: VersionId::new(id), created_at: from_millis(created_at), accessed_on, content })
+            Ok(Version { id: VersionId::new(id), number, created_at: from_millis(created_at), accessed_on, content })
         })
         .collect::<Result<Vec<_>, CodecError>>()?;
     let stages = stored
@@ -248,6 +253,7 @@ pub(crate) fn decode_secret(bytes: &[u8], tenant: Option<&Arc<Tenant>>) -> Resul
         deletion_at: stored.deletion_at.map(from_millis),
         owning_service: stored.owning_service.map(str::to_owned),
         primary_region: stored.primary_region.map(str::to_owned),
+        versions_made: stored.versions_made,
         versions,
         stages: Stages::from_record(stages),
     })

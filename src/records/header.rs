@@ -47,7 +47,8 @@ pub(crate) struct Header {
 pub(crate) struct ReadHeader {
     pub(crate) header: Header,
     body: Vec<u8>,
-    mac: [u8; MAC_BYTES],
+    /// Of every copy that is whole and has this body: the authentication code itself may be damaged.
+    macs: Vec<[u8; MAC_BYTES]>,
 }
 
 impl Header {
@@ -94,8 +95,8 @@ impl Header {
         // Copies have the same size, so the second begins in the middle, wherever the first is cut or damaged.
         let middle = (bytes.len() / 2).next_multiple_of(BLOCK_BYTES);
         let copies = [bytes, bytes.get(middle..).unwrap_or_default()];
-        let whole = copies.into_iter().find_map(whole_copy);
-        let Some((body, mac)) = whole else {
+        let whole: Vec<_> = copies.into_iter().filter_map(whole_copy).collect();
+        let Some((body, _)) = whole.first() else {
             let like_a_header = copies.into_iter().any(|copy| copy.get(4..12) == Some(MAGIC.as_slice()));
             return Err(if like_a_header {
                 Error::corrupted("both copies of the store's header are damaged")
@@ -107,7 +108,8 @@ impl Header {
             });
         };
         let header = parse_body(body)?;
-        Ok(ReadHeader { header, body: body.to_vec(), mac: *mac })
+        let macs = whole.iter().filter(|(other, _)| other == body).map(|(_, mac)| **mac).collect();
+        Ok(ReadHeader { header, body: body.to_vec(), macs })
     }
 }
 
@@ -115,7 +117,7 @@ impl ReadHeader {
     /// Whether the header was written by somebody who had the root key.
     pub(crate) fn authenticate(self, key: &hmac::Key) -> Result<Header> {
         let expected = hmac::sign(key, &self.body);
-        if bool::from(expected.as_ref().ct_eq(self.mac.as_slice())) {
+        if self.macs.iter().any(|mac| expected.as_ref().ct_eq(mac.as_slice()).into()) {
             Ok(self.header)
         } else {
             Err(Error::corrupted("the store's header does not authenticate: it was edited"))

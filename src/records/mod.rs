@@ -183,7 +183,7 @@ impl Records {
         let Some(stored) = self.read(key.as_bytes())? else { return Ok(None) };
         let loaded = self.open_secret(key, stored.as_ref(), Some(tenant))?;
         if loaded.secret.name != *name || *loaded.secret.tenant != **tenant {
-            return Err(Error::corrupted("a record holds another secret than its key says"));
+            return Err(misplaced());
         }
         Ok(Some(loaded))
     }
@@ -191,7 +191,7 @@ impl Records {
     /// The secret under this key, whatever its state.
     pub(crate) fn load_by_key(&self, key: &SecretKey) -> Result<Option<Loaded>> {
         match self.read(key.as_bytes())? {
-            Some(stored) => self.open_secret(key.clone(), stored.as_ref(), None).map(Some),
+            Some(stored) => self.open_found(key.clone(), stored.as_ref()).map(Some),
             None => Ok(None),
         }
     }
@@ -208,7 +208,7 @@ impl Records {
             let found = self.scan(Family::Secret, after.as_deref())?;
             let is_last = found.len() < SCAN_RECORDS;
             for (key, stored) in found {
-                visit(self.open_secret(SecretKey::from_bytes(key.clone()), stored.as_ref(), None)?);
+                visit(self.open_found(SecretKey::from_bytes(key.clone()), stored.as_ref())?);
                 after = Some(key);
             }
             if is_last {
@@ -276,6 +276,13 @@ impl Records {
         Ok(Loaded { secret, key, revision })
     }
 
+    /// Opens a secret of which only the key is known.
+    fn open_found(&self, key: SecretKey, stored: &[u8]) -> Result<Loaded> {
+        let loaded = self.open_secret(key, stored, None)?;
+        let belongs_at = self.key_of(&loaded.secret.tenant, &loaded.secret.name);
+        if loaded.key == belongs_at { Ok(loaded) } else { Err(misplaced()) }
+    }
+
     fn seal_head(&self, head: &Head) -> Result<Vec<u8>> {
         let plaintext = codec::encode_head(head).map_err(undecodable)?;
         let mut out = head.epoch.to_be_bytes().to_vec();
@@ -334,6 +341,10 @@ fn poisoned() -> Error {
 
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the store was closed")
+}
+
+fn misplaced() -> Error {
+    Error::corrupted("a record holds another secret than its key says")
 }
 
 fn too_large() -> Error {

@@ -23,6 +23,10 @@ use crate::storage::{Backend, BackendError, BackendStats, Batch, Durability, Sto
 
 const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 
+/// sled's log, and its settings.
+const LOG: &str = "db";
+const CONFIG: &str = "conf";
+
 /// sled's background flusher. It frees space; our commits do not depend on it.
 const FLUSH_EVERY_MS: u64 = 500;
 
@@ -67,10 +71,15 @@ impl SledBackend {
             .cache_capacity(cache_bytes)
             .flush_every_ms(Some(FLUSH_EVERY_MS));
         let db = contain("open its files", || config.open())?;
-        let log = File::open(directory.join("db")).map_err(io_error("open sled's log"))?;
+        let log = File::open(directory.join(LOG)).map_err(io_error("open sled's log"))?;
         make_private(&directory).map_err(io_error("set the permissions of sled's files"))?;
         let engine = Engine { db, log, commits: Default::default() };
         Ok(Self { directory, engine: RwLock::new(Some(engine)) })
+    }
+
+    /// Whether a directory holds the files that sled cannot do without.
+    pub(crate) fn is_there(directory: &Path) -> bool {
+        [LOG, CONFIG].iter().all(|name| directory.join(name).is_file())
     }
 
     fn with<T>(&self, work: impl FnOnce(&Engine) -> Result<T, BackendError>) -> Result<T, BackendError> {

@@ -306,6 +306,9 @@ impl Maker<'_> {
                 Ok((self.records(backend, &root, header.store)?, root, header.store))
             }
             None => {
+                if !backend.scan(&[], None, 1).map_err(storage)?.is_empty() {
+                    return Err(Error::corrupted("the backend holds records but no header: the header was lost"));
+                }
                 self.require_may_create()?;
                 let (header, root) = self.new_header()?;
                 let encoded = header.encode(&root.header);

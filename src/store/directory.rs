@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::records::header::HEADER_BYTES_MAX;
+use crate::storage::sled::SledBackend;
 
 const LOCK: &str = "LOCK";
 const HEADER: &str = "store.hdr";
@@ -129,7 +130,8 @@ impl Directory {
         };
         let mut bytes = Vec::new();
         file.take(HEADER_BYTES_MAX as u64).read_to_end(&mut bytes).map_err(storage("read", &header))?;
-        if !self.records().is_dir() {
+        // Looked at before the engine is let in: it would make what is missing anew, and empty.
+        if !SledBackend::is_there(&self.records()) {
             return Err(Error::corrupted(format!("`{}` has a header but no records", self.path.display())));
         }
         // The making may have been interrupted between the header and the removal of the mark.

@@ -1,0 +1,252 @@
+//! Stores that were written once and have to be readable for ever.
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use strongroom::testing::{ManualClock, RecordingBackend, SeededEntropy};
+use strongroom::{
+    CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, ErrorKind, GetSecretValueRequest,
+    PutSecretValueRequest, RestoreSecretRequest, SecretBytes, SecretStore, StaticKey, Tag, UpdateSecretRequest,
+    UpdateSecretVersionStageRequest,
+};
+
+use crate::contents::{Contents, Secret, Value};
+use crate::fixture::{Hex, NOW, PROVIDER_KEY, Record, Records, backend, builder, path, read, records};
+
+/// All records of a store.
+#[derive(Debug, Serialize, Deserialize)]
+struct Dump {
+    provider_key: Hex,
+    records: Vec<Record>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WrittenByScript {
+    now: i64,
+    records: Vec<Record>,
+    expected: Contents,
+}
+
+fn collect(dump: Vec<Record>) -> Records {
+    dump.into_iter().map(|Record { key, value }| (key.0, value.0)).collect()
+}
+
+fn golden() -> (Records, Contents) {
+    let Dump { provider_key, records } = read("v1/golden.json");
+    assert_eq!(*provider_key, PROVIDER_KEY);
+    (collect(records), read("v1/expected.json"))
+}
+
+/// A token, and so the id of a version: 32 characters.
+fn id(number: u32) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
+}
+
+/// Everything that a store of format 1 can hold by way of its API.
+fn write(clock: &ManualClock, store: &SecretStore) -> strongroom::Result<()> {
+    let main = store.secrets_manager("111122223333", "eu-central-1")?;
+    let put =
+        |name: &str, value: &str, number| PutSecretValueRequest::new(name, value).client_request_token(id(number));
+    let tick = || clock.advance(TimeDelta::milliseconds(1001));
+
+    main.create_secret(CreateSecretRequest::new("db/main").client_request_token(id(1)).secret_string("first"))?;
+    tick();
+    main.put_secret_value(put("db/main", "second", 2))?;
+    tick();
+    main.put_secret_value(put("db/main", "third: größer, 秘密, \u{1F511}", 3))?;
+    tick();
+    main.put_secret_value(put("db/main", "pending", 4).version_stages(["AWSPENDING", "blue"]))?;
+    main.get_secret_value(GetSecretValueRequest::new("db/main"))?;
+    main.get_secret_value(GetSecretValueRequest::new("db/main").version_id(id(1)))?;
+
+    main.create_secret(
+        CreateSecretRequest::new("described")
+            .client_request_token(id(5))
+            .secret_string("x".repeat(65_536))
+            .description("Beschreibung: für alle. ".repeat(80))
+            .tags(
+                (0..50)
+                    .map(|i| Tag::new(format!("key {i} ä"), if i % 2 == 0 { String::new() } else { "v".repeat(256) })),
+            ),
+    )?;
+    let none: [Tag; 0] = [];
+    main.create_secret(CreateSecretRequest::new("tagged-with-nothing").secret_string("{}").tags(none))?;
+    main.create_secret(CreateSecretRequest::new("without-value").description("nothing yet"))?;
+    main.create_secret(CreateSecretRequest::new("partner").r#type("Partner").secret_string("p"))?;
+    let every_byte: Vec<u8> = (0..=255).collect();
+    main.create_secret(
+        CreateSecretRequest::new("binary").client_request_token(id(6)).secret_binary(SecretBytes::from(every_byte)),
+    )?;
+    tick();
+    main.put_secret_value(PutSecretValueRequest::new("binary", &[0]).client_request_token(id(7)))?;
+
+    // Versions under one key, the same versions under a second key, one more under the second.
+    main.create_secret(
+        CreateSecretRequest::new("two-keys").client_request_token(id(8)).secret_string("under the default"),
+    )?;
+    tick();
+    main.put_secret_value(put("two-keys", "under the default, too", 9))?;
+    tick();
+    main.put_secret_value(put("two-keys", "the third", 10))?;
+    tick();
+    main.update_secret(UpdateSecretRequest::new("two-keys").kms_key_id("alias/other"))?;
+    tick();
+    main.put_secret_value(put("two-keys", "under the other", 11))?;
+    main.update_secret_version_stage(
+        UpdateSecretVersionStageRequest::new("two-keys", "old").move_to_version_id(id(9)),
+    )?;
+
+    // More versions than are kept, all of them young: their removal is due later.
+    main.create_secret(CreateSecretRequest::new("many").client_request_token(id(100)).secret_string("0"))?;
+    for number in 1..=101 {
+        main.put_secret_value(put("many", &number.to_string(), 100 + number))?;
+    }
+    tick();
+
+    for (name, days) in [("scheduled", 7), ("scheduled-later", 30), ("restored", 14)] {
+        main.create_secret(CreateSecretRequest::new(name).secret_string(format!("the value of {name}")))?;
+        tick();
+        main.delete_secret(DeleteSecretRequest::new(name).recovery_window_in_days(days))?;
+    }
+    main.restore_secret(RestoreSecretRequest::new("restored"))?;
+    main.create_secret(CreateSecretRequest::new("gone").secret_string("gone"))?;
+    main.delete_secret(DeleteSecretRequest::new("gone").force_delete_without_recovery(true))?;
+
+    for (account, region) in [("444455556666", "eu-central-1"), ("444455556666", "us-gov-west-1")] {
+        let other = store.secrets_manager(account, region)?;
+        other.create_secret(CreateSecretRequest::new("db/main").secret_string(format!("{account} {region}")))?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "writes the golden store anew"]
+fn write_the_golden_store() {
+    let (clock, log) = (ManualClock::at_millis(NOW), RecordingBackend::new());
+    let store = SecretStore::with_backend(log.clone())
+        .key_provider(StaticKey::new(PROVIDER_KEY))
+        .clock(clock.clone())
+        .entropy(SeededEntropy::new(1))
+        .open()
+        .unwrap();
+    write(&clock, &store).unwrap();
+    store.close().unwrap();
+    let written = records(&log);
+    let contents = Contents::of(&builder(backend(&written), 2).open().unwrap()).unwrap();
+    let records = written.into_iter().map(|(key, value)| Record { key: Hex(key), value: Hex(value) }).collect();
+    let dump = Dump { provider_key: Hex(PROVIDER_KEY.to_vec()), records };
+    std::fs::write(path("v1/golden.json"), serde_json::to_string_pretty(&dump).unwrap() + "\n").unwrap();
+    std::fs::write(path("v1/expected.json"), serde_json::to_string_pretty(&contents).unwrap() + "\n").unwrap();
+}
+
+#[track_caller]
+fn check(records: &Records, expected: &Contents) {
+    let store = builder(backend(records), 2).open().unwrap();
+    assert_eq!(store.stats().unwrap().secrets, expected.secrets.len() as u64);
+    for secret in &expected.secrets {
+        let manager = store.secrets_manager(&secret.account, &secret.region).unwrap();
+        check_labels(&manager.describe_secret(DescribeSecretRequest::new(&secret.name)).unwrap(), secret);
+        let found = Secret::of(&manager, &secret.name).unwrap();
+        // A placeholder is in no list of versions.
+        let versions = secret.versions.iter().filter(|version| version.value.is_some()).cloned().collect();
+        assert_eq!(found, Secret { versions, ..secret.clone() });
+    }
+    let names = |contents: &Contents| -> Vec<_> {
+        contents.secrets.iter().map(|s| (s.account.clone(), s.region.clone(), s.name.clone())).collect()
+    };
+    assert_eq!(names(&Contents::of(&store).unwrap()), names(expected));
+}
+
+/// `DescribeSecret` tells the labels of placeholders too.
+#[track_caller]
+fn check_labels(described: &strongroom::DescribeSecretResponse, expected: &Secret) {
+    let found = described.version_ids_to_stages.clone().unwrap_or_default();
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|(id, mut stages)| {
+            stages.sort();
+            (id, stages)
+        })
+        .collect();
+    let labelled = expected.versions.iter().filter(|version| !version.stages.is_empty());
+    let labelled: Vec<_> = labelled.map(|version| (version.id.clone(), version.stages.clone())).collect();
+    assert_eq!(found, labelled, "{}", expected.name);
+}
+
+#[test]
+fn the_golden_store_of_format_1_reads_as_it_was_written() {
+    let (records, expected) = golden();
+    check(&records, &expected);
+}
+
+/// Guards `expected.json` itself: what the generator's steps mean, in the words of the API.
+#[test]
+fn the_golden_store_holds_what_its_story_says() {
+    let (_, expected) = golden();
+    let find = |name: &str| expected.secrets.iter().find(|s| s.name == name && s.account == "111122223333").unwrap();
+    let version = |name: &str, number| find(name).versions.iter().find(|v| v.id == id(number)).unwrap();
+    let text = |text: &str| Some(Value::Text(text.to_owned()));
+    let day = NOW / 86_400_000 * 86_400_000;
+
+    assert_eq!(expected.secrets.len(), 13);
+    assert_eq!(version("db/main", 1).value, text("first"));
+    assert_eq!(version("db/main", 1).stages, Vec::<String>::new(), "deprecated");
+    assert_eq!(version("db/main", 1).last_accessed, Some(day));
+    assert_eq!(version("db/main", 2).stages, ["AWSPREVIOUS"]);
+    assert_eq!(version("db/main", 3).value, text("third: größer, 秘密, \u{1F511}"));
+    assert_eq!(version("db/main", 3).stages, ["AWSCURRENT"]);
+    assert_eq!(version("db/main", 4).stages, ["AWSPENDING", "blue"]);
+    assert_eq!(version("db/main", 4).last_accessed, None);
+    assert_eq!(find("db/main").last_accessed, Some(day));
+    assert_eq!(version("binary", 6).value, Some(Value::Bytes(Hex((0..=255).collect()))));
+    assert_eq!(version("binary", 7).value, Some(Value::Bytes(Hex(vec![0]))));
+    assert_eq!(find("described").tags.as_ref().unwrap().len(), 50);
+    assert_eq!(version("described", 5).value, text(&"x".repeat(65_536)));
+    assert_eq!(find("tagged-with-nothing").tags, Some(vec![]));
+    assert_eq!((&find("without-value").tags, find("without-value").versions.len()), (&None, 0));
+    assert_eq!(find("partner").r#type.as_deref(), Some("Partner"));
+    assert_eq!(find("two-keys").kms_key_id.as_deref(), Some("alias/other"));
+    assert_eq!(version("two-keys", 8).kms_key_ids, ["DefaultEncryptionKey"], "was deprecated when the key changed");
+    assert!(version("two-keys", 10).kms_key_ids.iter().any(|key| key == "alias/other"), "was current then");
+    assert_eq!(version("two-keys", 11).kms_key_ids, ["alias/other"]);
+    assert_eq!(version("two-keys", 9).stages, ["old"]);
+    assert_eq!(find("many").versions.len(), 102);
+    assert_eq!((version("many", 100).value.clone(), version("many", 201).value.clone()), (text("0"), text("101")));
+    let days = |name: &str| (find(name).deleted.unwrap() - find(name).last_changed) / 86_400_000;
+    assert_eq!((days("scheduled"), days("scheduled-later")), (7, 30));
+    assert_eq!(find("restored").deleted, None);
+    for (account, region) in [("444455556666", "eu-central-1"), ("444455556666", "us-gov-west-1")] {
+        let other = expected.secrets.iter().find(|s| s.account == account && s.region == region).unwrap();
+        assert_eq!((other.name.as_str(), &other.versions[0].value), ("db/main", &text(&format!("{account} {region}"))));
+    }
+}
+
+#[test]
+fn a_store_that_the_script_wrote_from_the_description_alone_opens_and_reads() {
+    let WrittenByScript { now, records, expected } = read("v1/written_by_script.json");
+    assert_eq!(now, NOW);
+    check(&collect(records), &expected);
+}
+
+#[test]
+fn a_store_that_the_script_wrote_can_be_changed() {
+    let WrittenByScript { records, .. } = read("v1/written_by_script.json");
+    let shared = backend(&collect(records));
+    let store = builder(shared.clone(), 2).open().unwrap();
+    let manager = store.secrets_manager("111122223333", "eu-central-1").unwrap();
+    manager.put_secret_value(PutSecretValueRequest::new("plain", "two")).unwrap();
+    store.close().unwrap();
+    let store = builder(shared, 3).open().unwrap();
+    let manager = store.secrets_manager("111122223333", "eu-central-1").unwrap();
+    for (label, value) in [("AWSCURRENT", "two"), ("AWSPREVIOUS", "one")] {
+        let read = manager.get_secret_value(GetSecretValueRequest::new("plain").version_stage(label)).unwrap();
+        assert_eq!(read.secret_string.unwrap().expose(), value);
+    }
+}
+
+#[test]
+fn the_golden_store_does_not_open_under_another_key() {
+    let (records, _) = golden();
+    let opened = builder(backend(&records), 2).key_provider(StaticKey::new([0x43; 32])).open();
+    let error = opened.map(drop).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::WrongKey(_)), "{error:?}");
+}

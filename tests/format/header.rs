@@ -1,0 +1,206 @@
+//! Headers that hostile or careless hands changed, with and without the keys to authenticate them.
+
+use ring::digest::{SHA256, digest};
+use ring::hmac;
+use strongroom::ErrorKind;
+
+use crate::fixture::{backend, builder};
+use crate::insider::header_body;
+use crate::victim::Victim;
+
+/// A header with this body, and a checksum that fits. Authenticated if `key` is given.
+fn header(body: &[u8], key: Option<&[u8; 32]>) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.unwrap_or(&[0; 32])), body);
+    let mut copy = [&length, body, digest(&SHA256, body).as_ref(), mac.as_ref()].concat();
+    copy.resize(copy.len().next_multiple_of(4096), 0);
+    copy.repeat(2)
+}
+
+fn victim_header(victim: &Victim) -> &[u8] {
+    &victim.records[b"m".as_slice()]
+}
+
+/// Bytes of a copy that are not filler.
+fn used(victim: &Victim) -> usize {
+    4 + header_body(victim_header(victim)).len() + 64
+}
+
+fn open(victim: &Victim, header: &[u8]) -> Result<(), ErrorKind> {
+    let mut records = victim.records.clone();
+    records.insert(b"m".to_vec(), header.to_vec());
+    builder(backend(&records), 2).open().map(drop).map_err(|error| error.kind().clone())
+}
+
+#[track_caller]
+fn is_refused(victim: &Victim, what: &str, header: &[u8]) {
+    let opened = open(victim, header);
+    assert!(matches!(opened, Err(ErrorKind::Corrupted | ErrorKind::NotAStore)), "{what}: {opened:?}");
+}
+
+#[test]
+fn every_byte_changed_in_both_copies_is_refused() {
+    let victim = Victim::new();
+    for at in 0..used(&victim) {
+        let mut changed = victim_header(&victim).to_vec();
+        changed[at] ^= 1 << (at % 8);
+        changed[4096 + at] ^= 1 << (at % 8);
+        is_refused(&victim, &format!("byte {at}"), &changed);
+    }
+}
+
+#[test]
+fn every_byte_changed_in_the_second_copy_does_no_harm() {
+    let victim = Victim::new();
+    for at in 4096..4096 + used(&victim) {
+        let mut changed = victim_header(&victim).to_vec();
+        changed[at] ^= 1 << (at % 8);
+        assert_eq!(open(&victim, &changed), Ok(()), "byte {at}");
+    }
+}
+
+/// The second copy is there for this.
+#[test]
+fn every_byte_changed_in_the_first_copy_is_made_good_by_the_second() {
+    let victim = Victim::new();
+    let mac = used(&victim) - 32;
+    for at in 0..mac {
+        let mut changed = victim_header(&victim).to_vec();
+        changed[at] ^= 1 << (at % 8);
+        assert_eq!(open(&victim, &changed), Ok(()), "byte {at}");
+    }
+}
+
+/// The checksum does not cover the code behind it, so the second copy need not be tried; nothing else may happen.
+#[test]
+fn every_byte_changed_in_the_code_of_the_first_copy_is_refused_or_made_good() {
+    let victim = Victim::new();
+    for at in used(&victim) - 32..used(&victim) {
+        let mut changed = victim_header(&victim).to_vec();
+        changed[at] ^= 1 << (at % 8);
+        let opened = open(&victim, &changed);
+        assert!(matches!(opened, Ok(()) | Err(ErrorKind::Corrupted)), "byte {at}: {opened:?}");
+    }
+}
+
+#[test]
+fn a_header_opens_as_long_as_one_copy_is_whole() {
+    let victim = Victim::new();
+    let whole = victim_header(&victim);
+    let zeros = [0; 4096];
+    let rows: [(&str, Vec<u8>); 6] = [
+        ("as it was written", whole.to_vec()),
+        ("the first copy is gone", [&zeros, &whole[4096..]].concat()),
+        ("the second copy is gone", [&whole[..4096], &zeros].concat()),
+        ("the first copy only", whole[..4096].to_vec()),
+        ("the end of the second is cut", whole[..8000].to_vec()),
+        ("a filler of other bytes", {
+            let mut changed = whole.to_vec();
+            changed[used(&victim)..4096].fill(0xff);
+            changed[4096 + used(&victim)..].fill(0xff);
+            changed
+        }),
+    ];
+    for (name, header) in rows {
+        assert_eq!(open(&victim, &header), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn every_length_without_a_whole_copy_is_refused() {
+    let victim = Victim::new();
+    for length in 0..used(&victim) {
+        is_refused(&victim, &format!("{length} bytes"), &victim_header(&victim)[..length]);
+    }
+    for length in (used(&victim)..8192).step_by(97) {
+        assert_eq!(open(&victim, &victim_header(&victim)[..length]), Ok(()), "{length} bytes");
+    }
+}
+
+#[test]
+fn newer_formats_suites_and_flags_are_named() {
+    let victim = Victim::new();
+    let key = victim.insider.key("root/header");
+    let body = header_body(victim_header(&victim));
+    let newer = |found, newest| Err(ErrorKind::UnsupportedFormat { found, newest });
+    // Bytes 8 to 15 are format, min reader, suite and flags. The store of the tests has flag 1.
+    let rows: [(&str, usize, u16, Result<(), ErrorKind>); 9] = [
+        ("a newer format that this version may read", 8, 2, Ok(())),
+        ("a newer min reader", 10, 2, newer(2, 1)),
+        ("the newest min reader", 10, 0xffff, newer(0xffff, 1)),
+        ("suite 0", 12, 0, newer(0, 1)),
+        ("suite 2", 12, 2, newer(2, 1)),
+        ("suite 257", 12, 257, newer(257, 1)),
+        ("flag 2", 14, 3, newer(3, 1)),
+        ("flag 2 alone", 14, 2, newer(2, 1)),
+        ("the last flag", 14, 0x8001, newer(0x8001, 1)),
+    ];
+    for (name, at, number, expected) in rows {
+        let mut changed = body.to_vec();
+        changed[at..at + 2].copy_from_slice(&number.to_be_bytes());
+        assert_eq!(open(&victim, &header(&changed, Some(&key))), expected, "{name}");
+    }
+}
+
+/// The checksum is no secret: anybody can make it fit.
+#[test]
+fn a_header_that_somebody_edited_and_summed_anew_is_refused() {
+    let victim = Victim::new();
+    let body = header_body(victim_header(&victim));
+    assert_eq!(open(&victim, &header(body, Some(&victim.insider.key("root/header")))), Ok(()), "the control");
+    is_refused(&victim, "the code of another key", &header(body, Some(&[7; 32])));
+    is_refused(&victim, "no code", &header(body, None));
+    for at in 0..body.len() {
+        let mut changed = body.to_vec();
+        changed[at] ^= 1;
+        let opened = open(&victim, &header(&changed, None)).unwrap_err();
+        let is_typed = matches!(
+            opened,
+            ErrorKind::Corrupted | ErrorKind::NotAStore | ErrorKind::UnsupportedFormat { .. } | ErrorKind::WrongKey(_)
+        );
+        assert!(is_typed, "byte {at}: {opened:?}");
+    }
+}
+
+/// Such headers were written by nobody; a reader that trusts their numbers would read past their end.
+#[test]
+fn an_authentic_header_that_makes_no_sense_is_refused() {
+    let victim = Victim::new();
+    let key = victim.insider.key("root/header");
+    let body = header_body(victim_header(&victim));
+    // Magic, four numbers, store id, generation; then the reserved field, and the wraps.
+    let (start, reserved, count, wraps) = (&body[..36], &body[36..40], &body[40..42], &body[42..]);
+    let rows: [(&str, Vec<u8>); 9] = [
+        ("nothing after the magic", b"STRONGRM".to_vec()),
+        ("no generation", start[..32].to_vec()),
+        ("no wraps", [start, reserved, &[0, 0]].concat()),
+        ("fewer wraps than counted", [start, reserved, &[0, 2], wraps].concat()),
+        ("more wraps than counted", [start, reserved, count, wraps, wraps].concat()),
+        ("65535 wraps", [start, reserved, &[0xff, 0xff], wraps].concat()),
+        ("a byte left over", [body, &[0]].concat()),
+        ("the last byte missing", body[..body.len() - 1].to_vec()),
+        ("a passphrase", [start, &[0, 0, 0, 1, 9], count, wraps].concat()),
+    ];
+    for (name, changed) in rows {
+        is_refused(&victim, name, &header(&changed, Some(&key)));
+    }
+    let mut long = victim_header(&victim).to_vec();
+    for copy in [0, 4096] {
+        long[copy..copy + 4].fill(0xff);
+    }
+    is_refused(&victim, "a body of 4 GiB", &long);
+}
+
+#[test]
+fn what_is_no_header_is_no_store() {
+    let victim = Victim::new();
+    let rows: [(&str, Vec<u8>); 4] = [
+        ("empty", vec![]),
+        ("zeros", vec![0; 8192]),
+        ("another magic", header(b"SQLite format 3\0", None)),
+        ("text", b"Lorem ipsum dolor sit amet, consetetur sadipscing elitr".to_vec()),
+    ];
+    for (name, bytes) in rows {
+        assert_eq!(open(&victim, &bytes), Err(ErrorKind::NotAStore), "{name}");
+    }
+}

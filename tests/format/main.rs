@@ -1,0 +1,16 @@
+//! The stored format: known answers of an independent implementation, golden stores, the primitives, hostile records.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod changed_records;
+mod contents;
+mod fixture;
+mod forged_records;
+mod golden;
+mod header;
+mod insider;
+mod key_vectors;
+mod script;
+mod seal_vectors;
+mod victim;
+mod wycheproof;
