@@ -83,9 +83,8 @@ impl SecretsManager {
         shape.finish()?;
         let id = SecretId::parse(&secret_id, self.tenant())?;
         let secret = self.find(&id, self.now())?.ok_or_else(Error::secret_not_found)?.secret;
-        let stages: BTreeMap<_, _> =
-            secret.stages_by_version().into_iter().map(|(id, labels)| (id.to_string(), labels)).collect();
         Ok(DescribeSecretResponse {
+            version_ids_to_stages: secret.stages_by_version(),
             kms_key_id: secret.kms_key_id.shown().map(str::to_owned),
             arn: secret.arn,
             name: secret.name.to_string(),
@@ -95,7 +94,6 @@ impl SecretsManager {
             last_accessed_date: secret.accessed_on,
             deleted_date: secret.deletion_at,
             tags: secret.tags,
-            version_ids_to_stages: (!stages.is_empty()).then_some(stages),
             owning_service: secret.owning_service,
             created_date: secret.created_at,
             primary_region: secret.primary_region,

@@ -178,9 +178,8 @@ pub(super) fn query(operation: &str, filters: &[Filter]) -> Query {
 }
 
 fn entry(secret: Secret) -> SecretListEntry {
-    let stages: BTreeMap<_, _> =
-        secret.stages_by_version().into_iter().map(|(id, labels)| (id.to_string(), labels)).collect();
     SecretListEntry {
+        secret_versions_to_stages: secret.stages_by_version(),
         kms_key_id: secret.kms_key_id.shown().map(str::to_owned),
         arn: secret.arn,
         name: secret.name.to_string(),
@@ -190,7 +189,6 @@ fn entry(secret: Secret) -> SecretListEntry {
         last_accessed_date: secret.accessed_on,
         deleted_date: secret.deletion_at,
         tags: secret.tags,
-        secret_versions_to_stages: (!stages.is_empty()).then_some(stages),
         owning_service: secret.owning_service,
         created_date: secret.created_at,
         primary_region: secret.primary_region,

@@ -207,7 +207,7 @@ impl Condition {
             None => (false, value),
         };
         let text = || value.to_owned();
-        let wanted = || (!value.is_empty()).then(|| words::split(value));
+        let wanted = || (!value.is_empty()).then(|| words::wanted(value));
         let test = match key {
             FilterKey::Name => Test::Name(text()),
             FilterKey::TagKey => Test::TagKey(text()),
@@ -225,7 +225,7 @@ impl Condition {
         let Searchable { name, description, tags, primary_region, owning_service } = *secret;
         let has = |text: &str, wanted: &Option<Vec<String>>| match wanted {
             None => true,
-            Some(wanted) => words::matches(wanted, &words::split(text)),
+            Some(wanted) => words::matches(wanted, text),
         };
         let found = match &self.test {
             Test::Name(start) => name.starts_with(start.as_str()),

@@ -1,6 +1,7 @@
 //! Names, ARNs, and what a `SecretId` can mean.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::model::tenant::Tenant;
@@ -13,20 +14,20 @@ pub(crate) const SUFFIX_ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef
 
 /// A legal name: the service's characters only. Its length is a shape constraint and is checked before.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SecretName(String);
+pub(crate) struct SecretName(Arc<str>);
 
 impl SecretName {
     pub(crate) fn parse(text: &str) -> Result<Self> {
         if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-/_+=.@!".contains(&byte)) && !text.is_empty() {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(invalid_name())
         }
     }
 
     /// A name that came out of an authenticated record.
-    pub(crate) fn from_record(text: String) -> Self {
-        Self(text)
+    pub(crate) fn from_record(text: &str) -> Self {
+        Self(text.into())
     }
 
     pub(crate) fn as_str(&self) -> &str {

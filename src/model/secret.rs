@@ -6,6 +6,7 @@
 //! * versions are in order of creation, and their ids are unique;
 //! * `last_changed_at` rises strictly with every change.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -232,13 +233,13 @@ impl Secret {
         }
     }
 
-    /// Labels by version, in order of creation of the versions. Versions without labels are left out.
-    pub(crate) fn stages_by_version(&self) -> Vec<(&VersionId, Vec<String>)> {
-        self.versions
-            .iter()
-            .map(|version| (&version.id, self.stages.of(&version.id)))
-            .filter(|(_, labels)| !labels.is_empty())
-            .collect()
+    /// The labels of each version that has any. `None` if none has.
+    pub(crate) fn stages_by_version(&self) -> Option<BTreeMap<String, Vec<String>>> {
+        let mut by_version: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (label, version) in self.stages.iter() {
+            by_version.entry(version.to_string()).or_default().push(label.to_owned());
+        }
+        (!by_version.is_empty()).then_some(by_version)
     }
 }
 

@@ -1,41 +1,55 @@
 //! How the service finds words: the splitting and matching behind the `description` and `all` filters.
 
-/// Splits a text into lower-case words.
+/// The words of a text, as they are written, in order.
 ///
 /// Words end at every character that is neither a letter nor a digit, where a letter and a digit meet, and before a
-/// character that is not a lower-case letter but is followed by one: `MyTest` is `my`, `test`; `COMPANYthings` is
-/// `compan`, `ythings`; `Thirdsecret` stays whole.
-pub(crate) fn split(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for piece in text.split(|c: char| !c.is_alphanumeric()) {
-        let chars: Vec<char> = piece.chars().collect();
-        let mut word = String::new();
-        let mut last: Option<char> = None;
-        let mut rest = chars.iter().copied().peekable();
-        // Inside a capital followed by lower-case letters: the run ends with the lower-case letters.
-        let mut in_capitalised = false;
-        while let Some(c) = rest.next() {
-            let starts_capitalised =
-                !c.is_lowercase() && !c.is_numeric() && rest.peek().is_some_and(|next| next.is_lowercase());
-            let ends_capitalised = in_capitalised && !c.is_lowercase();
-            let changes_class = last.is_some_and(|last| last.is_numeric() != c.is_numeric());
-            if (starts_capitalised || ends_capitalised || changes_class) && !word.is_empty() {
-                words.push(std::mem::take(&mut word));
-            }
-            in_capitalised = starts_capitalised || (in_capitalised && !ends_capitalised);
-            word.extend(c.to_lowercase());
-            last = Some(c);
-        }
-        if !word.is_empty() {
-            words.push(word);
-        }
-    }
-    words
+/// character that is not a lower-case letter but is followed by one: `MyTest` is `My`, `Test`; `COMPANYthings` is
+/// `COMPAN`, `Ythings`; `Thirdsecret` stays whole.
+pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let (word, after) = rest.split_at_checked(word_len(rest))?;
+        rest = after;
+        (!word.is_empty()).then_some(word)
+    })
 }
 
-/// Whether every wanted word begins some word of the text. No wanted words match nothing.
-pub(crate) fn matches(wanted: &[String], text: &[String]) -> bool {
-    !wanted.is_empty() && wanted.iter().all(|wanted| text.iter().any(|word| word.starts_with(wanted.as_str())))
+/// Bytes of the word that a text begins with.
+fn word_len(text: &str) -> usize {
+    let mut chars = text.char_indices().peekable();
+    let mut last: Option<char> = None;
+    // Inside a capital followed by lower-case letters: the word ends with the lower-case letters.
+    let mut is_capitalised = false;
+    while let Some((index, c)) = chars.next() {
+        let begins_capitalised =
+            !c.is_lowercase() && !c.is_numeric() && chars.peek().is_some_and(|(_, next)| next.is_lowercase());
+        if let Some(last) = last {
+            let ends_capitalised = is_capitalised && !c.is_lowercase();
+            let changes_class = last.is_numeric() != c.is_numeric();
+            if !c.is_alphanumeric() || begins_capitalised || ends_capitalised || changes_class {
+                return index;
+            }
+        }
+        is_capitalised |= begins_capitalised;
+        last = Some(c);
+    }
+    text.len()
+}
+
+/// The words of a filter's value, in lower case.
+pub(crate) fn wanted(value: &str) -> Vec<String> {
+    split(value).map(str::to_lowercase).collect()
+}
+
+/// Whether every wanted word begins some word of the text, in any case. No wanted words match nothing.
+pub(crate) fn matches(wanted: &[String], text: &str) -> bool {
+    !wanted.is_empty() && wanted.iter().all(|wanted| split(text).any(|word| begins(word, wanted)))
+}
+
+fn begins(word: &str, lower: &str) -> bool {
+    let mut letters = word.chars().flat_map(char::to_lowercase);
+    lower.chars().all(|c| letters.next() == Some(c))
 }
 
 #[cfg(test)]
@@ -59,7 +73,7 @@ mod tests {
             ("+", &[]),
             ("", &[]),
         ] {
-            assert_eq!(split(text), words, "{text}");
+            assert_eq!(wanted(text), words, "{text}");
         }
     }
 }

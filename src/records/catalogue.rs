@@ -183,12 +183,12 @@ impl Catalogue {
         let shown = |entry: &&Arc<Entry>| listing.shows(entry);
         match listing.sort_by {
             SortBy::Name => {
-                let range = bounds(cursor.map(|cursor| SecretName::from_record(cursor.name.clone())), listing);
+                let range = bounds(cursor.map(|cursor| SecretName::from_record(&cursor.name)), listing);
                 take(tenancy.by_name.range(range).map(|(_, entry)| entry), listing, limit, shown)
             }
             SortBy::CreatedDate | SortBy::Unknown(_) => {
                 let at = |cursor: &Cursor| crate::time::from_millis(cursor.at.unwrap_or(i64::MIN));
-                let from = cursor.map(|cursor| (at(cursor), SecretName::from_record(cursor.name.clone())));
+                let from = cursor.map(|cursor| (at(cursor), SecretName::from_record(&cursor.name)));
                 take(tenancy.by_creation.range(bounds(from, listing)).map(|(_, entry)| entry), listing, limit, shown)
             }
             SortBy::LastAccessedDate | SortBy::LastChangedDate => {

@@ -241,7 +241,7 @@ pub(crate) fn decode_secret(bytes: &[u8], tenant: Option<&Arc<Tenant>>) -> Resul
     Ok(Secret {
         tenant,
         uid: Uuid::from_bytes(stored.uid),
-        name: SecretName::from_record(stored.name.to_owned()),
+        name: SecretName::from_record(stored.name),
         arn: stored.arn.to_owned(),
         description: stored.description.map(str::to_owned),
         kms_key_id: requested(stored.kms_key_id),
