@@ -28,17 +28,20 @@ pub(crate) enum Family {
 /// Bytes of an HMAC that are kept: 192 bits, far beyond accidental and deliberate collisions.
 const INDEX_BYTES: usize = 24;
 
-fn index(key: &hmac::Key, family: Family, what: &Ad) -> Vec<u8> {
+type IndexKey = [u8; 1 + INDEX_BYTES];
+
+fn index(key: &hmac::Key, family: Family, what: &Ad) -> IndexKey {
     let tag = hmac::sign(key, what.as_bytes());
-    let mut out = Vec::with_capacity(1 + INDEX_BYTES);
-    out.push(family as u8);
-    out.extend(tag.as_ref().iter().take(INDEX_BYTES));
+    let mut out = [family as u8; 1 + INDEX_BYTES];
+    for (byte, of_tag) in out.iter_mut().skip(1).zip(tag.as_ref()) {
+        *byte = *of_tag;
+    }
     out
 }
 
 /// Where a secret is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SecretKey(Vec<u8>);
+pub(crate) struct SecretKey(IndexKey);
 
 impl SecretKey {
     pub(crate) fn new(key: &hmac::Key, tenant: &Tenant, name: &SecretName) -> Self {
@@ -46,9 +49,10 @@ impl SecretKey {
         Self(index(key, Family::Secret, &what))
     }
 
-    /// A key that a scan or an authenticated record gave us.
-    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+    /// A key that a scan or an authenticated record gave us. `None` if it cannot be that of a secret.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let key: IndexKey = bytes.try_into().ok()?;
+        (key.first() == Some(&(Family::Secret as u8))).then_some(Self(key))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -58,7 +62,7 @@ impl SecretKey {
 
 /// Where the value of a version is kept.
 pub(crate) fn version(key: &hmac::Key, uid: &Uuid, id: &VersionId) -> Vec<u8> {
-    index(key, Family::Version, &Ad::new("version").uuid(uid).text(id.as_str()))
+    Vec::from(index(key, Family::Version, &Ad::new("version").uuid(uid).text(id.as_str())))
 }
 
 /// What will have to be done with a secret.

@@ -208,7 +208,7 @@ impl Records {
             let found = self.scan(Family::Secret, after.as_deref())?;
             let is_last = found.len() < SCAN_RECORDS;
             for (key, stored) in found {
-                visit(self.open_found(SecretKey::from_bytes(key.clone()), stored.as_ref())?);
+                visit(self.open_found(SecretKey::from_bytes(&key).ok_or_else(misplaced)?, stored.as_ref())?);
                 after = Some(key);
             }
             if is_last {
@@ -223,7 +223,7 @@ impl Records {
             let at = keys::due_at(&entry).ok_or_else(|| Error::corrupted("a due entry has no time"))?;
             let (_, bytes) = self.open_record(&entry, stored.as_ref())?;
             let DueEntry { secret } = codec::decode_due(&bytes).map_err(undecodable)?;
-            Ok(Due { at, secret: SecretKey::from_bytes(secret), entry })
+            Ok(Due { at, secret: SecretKey::from_bytes(&secret).ok_or_else(misplaced)?, entry })
         };
         self.scan(Family::Due, after.map(|due| due.entry.as_slice()))?.into_iter().map(open).collect()
     }

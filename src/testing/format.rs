@@ -81,10 +81,10 @@ pub fn version_key(index: &[u8; 32], uid: [u8; 16], version_id: &str) -> Vec<u8>
     keys::version(&index_key(index), &Uuid::from_bytes(uid), &VersionId::new(version_id))
 }
 
-/// Where the due entry of a purge is stored.
+/// Where the due entry of a purge is stored. `None` if the key is not that of a secret.
 #[must_use]
-pub fn purge_key(index: &[u8; 32], at: Timestamp, secret: &[u8]) -> Vec<u8> {
-    keys::due(&index_key(index), at, Task::Purge, &SecretKey::from_bytes(secret.to_vec()))
+pub fn purge_key(index: &[u8; 32], at: Timestamp, secret: &[u8]) -> Option<Vec<u8>> {
+    Some(keys::due(&index_key(index), at, Task::Purge, &SecretKey::from_bytes(secret)?))
 }
 
 /// Associated data of a value. `None` for an impossible account or Region.
