@@ -134,10 +134,10 @@ impl CreateSecret {
         shape.client_request_token(client_request_token.as_ref());
         shape.metadata(description.as_ref(), kms_key_id.as_ref());
         shape.value(secret_string.as_ref(), secret_binary.as_ref());
-        shape.optional_text("type", r#type.as_ref(), 0, lim::TYPE_CHARS_MAX);
         if let Some(tags) = &tags {
             shape.tags(tags);
         }
+        shape.optional_text("type", r#type.as_ref(), 0, lim::TYPE_CHARS_MAX);
         shape.finish()?;
         let name = SecretName::parse(&name)?;
         let value = value(secret_string, secret_binary)?;
