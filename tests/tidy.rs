@@ -48,7 +48,13 @@ fn is_open_import(statement: &str) -> bool {
 }
 
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let sources = sources_in("src");
+    assert!(sources.len() > 40, "the sources were not found");
+    sources
+}
+
+fn sources_in(directory: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut sources = Vec::new();
     let mut rest = vec![root.clone()];
     while let Some(path) = rest.pop() {
@@ -59,7 +65,6 @@ fn sources() -> Vec<Source> {
             sources.push(Source { path: relative(&path, &root), text });
         }
     }
-    assert!(sources.len() > 40, "the sources were not found");
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     sources
 }
@@ -278,4 +283,24 @@ fn every_exception_from_a_lint_has_a_reason() {
         violations.extend(containing(start, |_| false));
     }
     report(&violations);
+}
+
+/// Every promise of the security document names tests that exist.
+#[test]
+fn the_tests_that_show_a_promise_exist() {
+    let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SECURITY.md")).unwrap();
+    let promises: Vec<&str> = document.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(promises.len() >= 17, "the table of promises was not found");
+    let mut everything = String::new();
+    for source in sources().into_iter().chain(sources_in("tests")) {
+        everything.push_str(&source.text);
+    }
+    for promise in promises {
+        let shown_by = promise.trim_end_matches([' ', '|']).rsplit('|').next().unwrap();
+        let quoted: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
+        assert!(!quoted.is_empty(), "{promise}: no test is named");
+        for name in quoted.iter().filter(|name| name.contains('_')) {
+            assert!(everything.contains(&format!("fn {name}(")), "{name} does not exist");
+        }
+    }
 }
