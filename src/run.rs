@@ -108,6 +108,7 @@ impl SecretsManager {
 
     /// Runs an operation to its end.
     pub(crate) fn run<O: Operation>(&self, operation: &O) -> Result<O::Response> {
+        let _on_its_way = self.records().announce();
         let mut sealed_before = None;
         for _ in 0..ROUNDS_MAX {
             let moment = Moment { now: self.now(), entropy: self.entropy() };

@@ -7,8 +7,9 @@
 //! The steps of a commit, and what a crash after each of them leaves, are argued in `docs/FORMAT.md`.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::tenant::Tenant;
@@ -20,6 +21,9 @@ use crate::storage::{BackendError, Batch, Durability};
 
 /// Bytes that one group may write. A group of the largest legal values still goes through in one piece.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a leader waits for the next caller that is on its way. Each one that comes in time starts the wait anew.
+const LINGER: Duration = Duration::from_micros(50);
 
 /// A change that waits to be committed.
 #[derive(Debug)]
@@ -63,7 +67,12 @@ pub(crate) enum Outcome {
 pub(super) struct Committer {
     durability: Durability,
     queue: Mutex<Queue>,
+    /// Somebody stopped leading.
     changed: Condvar,
+    /// Somebody queued while another was leading.
+    joined: Condvar,
+    /// Calls that have begun and may bring a change.
+    on_their_way: AtomicUsize,
     /// What the last commit wrote.
     head: Mutex<Head>,
 }
@@ -95,7 +104,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Committer {
     pub(super) fn new(durability: Durability) -> Self {
-        Self { durability, queue: Mutex::default(), changed: Condvar::new(), head: Mutex::default() }
+        Self {
+            durability,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            joined: Condvar::new(),
+            on_their_way: AtomicUsize::new(0),
+            head: Mutex::default(),
+        }
     }
 
     pub(super) fn set_head(&self, head: Head) {
@@ -104,6 +120,21 @@ impl Committer {
 
     pub(super) fn head(&self) -> Head {
         *lock(&self.head)
+    }
+
+    /// Waits a moment for calls that are on their way, so that callers whom the last commit woke all at once share the
+    /// next one too. A caller that works alone never waits, and one that is held up is waited for only once a commit.
+    fn gather<'a>(&self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        loop {
+            let waiting = queue.waiting.len();
+            if waiting >= self.on_their_way.load(Ordering::Relaxed) {
+                return queue;
+            }
+            (queue, _) = self.joined.wait_timeout(queue, LINGER).unwrap_or_else(PoisonError::into_inner);
+            if queue.waiting.len() == waiting {
+                return queue;
+            }
+        }
     }
 
     /// Takes the lead as soon as nobody has it, and gives it back when the result is dropped.
@@ -122,6 +153,16 @@ impl Drop for Lead<'_> {
     fn drop(&mut self) {
         lock(&self.0.queue).is_led = false;
         self.0.changed.notify_all();
+    }
+}
+
+/// A call that may bring a change, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct OnItsWay<'a>(&'a AtomicUsize);
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -145,6 +186,12 @@ impl Drop for Group<'_> {
 }
 
 impl Records {
+    /// Announces a call that may bring a change.
+    pub(crate) fn announce(&self) -> OnItsWay<'_> {
+        self.committer.on_their_way.fetch_add(1, Ordering::Relaxed);
+        OnItsWay(&self.committer.on_their_way)
+    }
+
     /// Queues a change and waits until somebody, perhaps this thread, has committed it.
     pub(super) fn submit(&self, commit: Commit, durability: Option<Durability>) -> Result<Outcome> {
         self.usable()?;
@@ -156,6 +203,9 @@ impl Records {
         let durability = durability.unwrap_or(self.committer.durability);
         let mut queue = lock(&self.committer.queue);
         queue.waiting.push(Waiting { commit, durability, verdict: Arc::clone(&verdict) });
+        if queue.is_led {
+            self.committer.joined.notify_one();
+        }
         loop {
             if let Some(verdict) = lock(&verdict).take() {
                 return match verdict {
@@ -168,9 +218,10 @@ impl Records {
                 continue;
             }
             queue.is_led = true;
+            let lead = Lead(&self.committer);
+            queue = self.committer.gather(queue);
             let members = take_group(&mut queue.waiting);
             drop(queue);
-            let lead = Lead(&self.committer);
             let group = Group { records: self, members };
             self.commit_group(&group);
             drop(group);
