@@ -40,7 +40,9 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
 pub(crate) fn set_private(path: &Path, is_directory: bool) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = if is_directory { DIRECTORY_MODE } else { FILE_MODE };
-    if fs::symlink_metadata(path)?.permissions().mode() & 0o777 == mode {
+    let about = fs::symlink_metadata(path)?;
+    // Whatever a symbolic link points at is not ours.
+    if about.is_symlink() || about.permissions().mode() & 0o777 == mode {
         return Ok(());
     }
     fs::set_permissions(path, fs::Permissions::from_mode(mode))

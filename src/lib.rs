@@ -68,8 +68,8 @@ pub use crate::clock::{Clock, SystemClock};
 pub use crate::entropy::{Entropy, EntropyError, OsEntropy};
 pub use crate::envelope::keyring::{KeyDescription, LocalKeyring};
 pub use crate::envelope::provider::{
-    Call, DataKey, EncryptionContext, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, KeyState, ProviderTraits,
-    WRAPPED_KEY_BYTES_MAX, WrappedKey,
+    Call, DataKey, EncryptionContext, KEY_NAME_BYTES_MAX, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, KeyState,
+    ProviderTraits, WRAPPED_KEY_BYTES_MAX, WrappedKey,
 };
 pub use crate::envelope::static_key::StaticKey;
 pub use crate::error::{Error, ErrorKind, KeyFault, KeyFaultReason, KeyOperation, Result};

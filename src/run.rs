@@ -12,13 +12,13 @@ use crate::model::id::SecretId;
 use crate::model::secret::Secret;
 use crate::model::stages::{CURRENT, PENDING, PREVIOUS};
 use crate::model::value::SecretValue;
-use crate::model::version::{KmsKeyId, VersionId};
+use crate::model::version::{Content, KmsKeyId, Version, VersionId};
 use crate::records::{Loaded, Outcome, SecretChange};
 use crate::store::SecretsManager;
 use crate::time::Timestamp;
 
-/// Rounds after which a call gives up. Every lost round means that another call was committed, and lost rounds call no
-/// key provider, so this many are lost only by a caller that is starved on purpose.
+/// Rounds after which a call gives up. Every lost round means that another call was committed, and what a round asked of
+/// the key provider is not asked again while it still holds, so this many are lost only by a caller that is starved.
 const ROUNDS_MAX: usize = 1_000;
 
 /// What an operation may use to decide, apart from what was loaded.
@@ -109,7 +109,7 @@ impl SecretsManager {
     /// Runs an operation to its end.
     pub(crate) fn run<O: Operation>(&self, operation: &O) -> Result<O::Response> {
         let _on_its_way = self.records().announce();
-        let mut sealed_before = None;
+        let mut done = Done::default();
         for _ in 0..ROUNDS_MAX {
             let moment = Moment { now: self.now(), entropy: self.entropy() };
             let id = operation.secret_id();
@@ -120,8 +120,7 @@ impl SecretsManager {
             let mut verdict = operation.decide(secret(), None, &moment)?;
             if let Verdict::Compare(version) = verdict {
                 let Some(loaded) = reachable() else { return Err(Error::secret_not_found()) };
-                let Some(existing) = self.open_value(loaded, &version)? else { continue };
-                let is_same = operation.value() == Some(&existing);
+                let Some(is_same) = self.compare(operation, loaded, &version, &mut done)? else { continue };
                 verdict = operation.decide(secret(), Some(is_same), &moment)?;
             }
             let (new, sealed, response) = match verdict {
@@ -130,7 +129,7 @@ impl SecretsManager {
                 Verdict::Store(plan) => {
                     let Plan { mut secret, seal, key, response } = *plan;
                     let work = Work { old: reachable(), seal: seal.as_ref(), key };
-                    let Some(sealed) = self.seal(operation, &work, &mut secret, &mut sealed_before)? else { continue };
+                    let Some(sealed) = self.seal(operation, &work, &mut secret, &mut done)? else { continue };
                     if reachable().is_some_and(|loaded| loaded.secret == secret) {
                         return Ok(response);
                     }
@@ -148,11 +147,11 @@ impl SecretsManager {
                 old: stored.as_ref(),
                 new: new.as_ref(),
                 sealed: &sealed,
-                secrets_max: self.settings().secrets_max,
+                quota: Some((self.settings().secrets_max, moment.now)),
             };
             match self.records().commit(&change)? {
                 Outcome::Done => return Ok(response),
-                Outcome::Stale => sealed_before = sealed.into_iter().next(),
+                Outcome::Stale => {}
                 Outcome::OverQuota => return Err(self.over_quota()),
             }
         }
@@ -164,68 +163,111 @@ impl SecretsManager {
         Error::limit_exceeded(format!("You can have at most {most} secrets in an account and Region."))
     }
 
-    /// The value of a version. `None` if it went away while it was being read.
+    /// The value of a version. `None` if the secret was changed while it was being read.
     ///
     /// # Errors
     ///
-    /// Also if the version is there and its value is not: that is damage.
+    /// Also if the version is there and its value is not, or does not fit: that is damage.
     pub(crate) fn open_value(&self, loaded: &Loaded, id: &VersionId) -> Result<Option<SecretValue>> {
+        let Loaded { secret, .. } = loaded;
+        self.with_version(loaded, id, |content, record| {
+            self.envelope().open(self.identity(secret, id), &secret.kms_key_id, content, record)
+        })
+    }
+
+    /// Does something with the stored value of a version. `None` if the secret was changed meanwhile, so that its two
+    /// records do not belong together.
+    fn with_version<T>(
+        &self,
+        loaded: &Loaded,
+        id: &VersionId,
+        work: impl FnOnce(&Content, &[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
         let Loaded { secret, key, revision } = loaded;
         let Some(content) = secret.version(id).and_then(|version| version.content.as_ref()) else { return Ok(None) };
-        let Some(record) = self.records().load_version(secret, id)? else {
-            let is_unchanged = self.records().load_by_key(key)?.is_some_and(|latest| latest.revision == *revision);
-            return if is_unchanged { Err(Error::corrupted("the value of a version is missing")) } else { Ok(None) };
+        let worked = match self.records().load_version(secret, id)? {
+            Some(record) => work(content, record.as_ref()),
+            None => Err(Error::corrupted("the value of a version is missing")),
         };
-        let opened = self.envelope().open(self.identity(secret, id), &secret.kms_key_id, content, record.as_ref());
-        match opened {
-            // A changed secret may have been wrapped anew between the two reads.
+        match worked {
             Err(error) if *error.kind() == ErrorKind::Corrupted => {
                 let latest = self.records().load_by_key(key)?;
                 if latest.is_some_and(|latest| latest.revision == *revision) { Err(error) } else { Ok(None) }
             }
-            opened => opened.map(Some),
+            worked => worked.map(Some),
         }
+    }
+
+    /// Whether a version has the value that the operation brings. `None` if the secret was changed meanwhile.
+    fn compare<O: Operation>(
+        &self,
+        operation: &O,
+        loaded: &Loaded,
+        id: &VersionId,
+        done: &mut Done,
+    ) -> Result<Option<bool>> {
+        let uid = loaded.secret.uid;
+        if let Some((of, version, is_same)) = &done.compared
+            && (*of, version) == (uid, id)
+        {
+            return Ok(Some(*is_same));
+        }
+        let Some(existing) = self.open_value(loaded, id)? else { return Ok(None) };
+        let is_same = operation.value() == Some(&existing);
+        done.compared = Some((uid, id.clone(), is_same));
+        Ok(Some(is_same))
     }
 
     fn identity<'a>(&'a self, secret: &'a Secret, version: &'a VersionId) -> Identity<'a> {
         Identity { tenant: self.tenant(), arn: &secret.arn, uid: &secret.uid, version }
     }
 
-    /// Encrypts what a plan brings, and writes into the new state how to open it. `None` if a version went away.
+    /// Encrypts what a plan brings, and writes into the new state how to open it. `None` if the secret was changed
+    /// meanwhile. What earlier rounds have done is not done again.
     fn seal<O: Operation>(
         &self,
         operation: &O,
         work: &Work<'_>,
         secret: &mut Secret,
-        sealed_before: &mut Option<(VersionId, SealedVersion)>,
+        done: &mut Done,
     ) -> Result<Option<Vec<(VersionId, SealedVersion)>>> {
         let Work { old, seal, key } = *work;
         if seal.is_none() && key == KeyWork::None {
             return Ok(Some(Vec::new()));
         }
         let kms_key_id = secret.kms_key_id.clone();
-        let before = sealed_before.take().filter(|(id, version)| {
-            seal == Some(id) && old.is_some_and(|old| old.secret.uid == secret.uid) && is_under(version, &kms_key_id)
-        });
-        // What was sealed in a lost round is still good, and asks nothing of the provider.
-        if let (Some(before), KeyWork::None) = (before, key) {
-            set_content(secret, &before);
-            return Ok(Some(vec![before]));
-        }
-        let handle = self.envelope().resolve(self.tenant(), &kms_key_id)?;
+        let handle = match &done.key {
+            Some((resolved, handle)) if *resolved == kms_key_id => handle.clone(),
+            _ => {
+                let handle = self.envelope().resolve(self.tenant(), &kms_key_id)?;
+                // Whatever was sealed before was sealed under another key.
+                done.sealed.clear();
+                done.key = Some((kms_key_id.clone(), handle.clone()));
+                handle
+            }
+        };
         let mut sealed = Vec::new();
         if let (Some(id), Some(value)) = (seal, operation.value()) {
-            let version = self.envelope().seal(self.identity(secret, id), &kms_key_id, &handle, value)?;
-            sealed.push((id.clone(), version));
+            let version = match done.find(secret.uid, id, None) {
+                Some(version) => version,
+                None => {
+                    let version = self.envelope().seal(self.identity(secret, id), &kms_key_id, &handle, value)?;
+                    done.keep(secret.uid, id, None, Some(&version));
+                    Some(version)
+                }
+            };
+            sealed.extend(version.map(|version| (id.clone(), version)));
         }
         if let (KeyWork::Rewrap, Some(old)) = (key, old) {
-            match self.rewrap(old, secret, seal, &handle)? {
+            match self.rewrap(old, secret, seal, &handle, done)? {
                 Some(rewrapped) => sealed.extend(rewrapped),
                 None => return Ok(None),
             }
         }
-        for version in &sealed {
-            set_content(secret, version);
+        for (id, version) in &sealed {
+            if let Some(found) = secret.version_mut(id) {
+                found.content = Some(version.content.clone());
+            }
         }
         Ok(Some(sealed))
     }
@@ -237,25 +279,67 @@ impl SecretsManager {
         secret: &Secret,
         but: Option<&VersionId>,
         key: &KeyHandle,
+        done: &mut Done,
     ) -> Result<Option<Vec<(VersionId, SealedVersion)>>> {
         let mut ids: Vec<&VersionId> = Vec::new();
         for id in [CURRENT, PENDING, PREVIOUS].into_iter().filter_map(|label| secret.stages.holder(label)) {
-            if Some(id) != but && !ids.contains(&id) {
+            let has_value = secret.version(id).is_some_and(Version::has_value);
+            if has_value && Some(id) != but && !ids.contains(&id) {
                 ids.push(id);
             }
         }
         let mut rewrapped = Vec::new();
         for id in ids {
-            let Some(content) = secret.version(id).and_then(|version| version.content.as_ref()) else { continue };
-            let Some(record) = self.records().load_version(secret, id)? else { return Ok(None) };
-            let identity = self.identity(secret, id);
-            let current = &old.secret.kms_key_id;
-            match self.envelope().rewrap(identity, current, content, record.as_ref(), &secret.kms_key_id, key)? {
-                Rewrapped::Added(version) => rewrapped.push((id.clone(), version)),
-                Rewrapped::Unchanged => {}
-            }
+            let from = secret.version(id).and_then(|version| version.content.clone());
+            let version = match done.find(secret.uid, id, from.as_ref()) {
+                Some(version) => version,
+                None => {
+                    let (identity, current) = (self.identity(secret, id), &old.secret.kms_key_id);
+                    let wrapped = self.with_version(old, id, |content, record| {
+                        self.envelope().rewrap(identity, current, content, record, &secret.kms_key_id, key)
+                    })?;
+                    let version = match wrapped {
+                        Some(Rewrapped::Added(version)) => Some(version),
+                        Some(Rewrapped::Unchanged) => None,
+                        None => return Ok(None),
+                    };
+                    done.keep(secret.uid, id, from, version.as_ref());
+                    version
+                }
+            };
+            rewrapped.extend(version.map(|version| (id.clone(), version)));
         }
         Ok(Some(rewrapped))
+    }
+}
+
+/// What earlier rounds of a call have done with the key provider. A lost round does none of it again.
+#[derive(Default)]
+struct Done {
+    /// The key that was found for what the caller wrote.
+    key: Option<(KmsKeyId, KeyHandle)>,
+    /// Whether a version of a secret has the value that the call brings.
+    compared: Option<(Uuid, VersionId, bool)>,
+    sealed: Vec<SealedBefore>,
+}
+
+/// A version of a secret that was sealed, or wrapped anew from a state that still stands.
+struct SealedBefore {
+    uid: Uuid,
+    id: VersionId,
+    from: Option<Content>,
+    /// `None`: it stays as it is.
+    version: Option<SealedVersion>,
+}
+
+impl Done {
+    fn find(&self, uid: Uuid, id: &VersionId, from: Option<&Content>) -> Option<Option<SealedVersion>> {
+        let is_meant = |before: &&SealedBefore| (before.uid, &before.id, before.from.as_ref()) == (uid, id, from);
+        self.sealed.iter().find(is_meant).map(|before| before.version.clone())
+    }
+
+    fn keep(&mut self, uid: Uuid, id: &VersionId, from: Option<Content>, version: Option<&SealedVersion>) {
+        self.sealed.push(SealedBefore { uid, id: id.clone(), from, version: version.cloned() });
     }
 }
 
@@ -273,16 +357,6 @@ fn is_reachable(loaded: &Loaded, id: &SecretId, now: Timestamp) -> bool {
         SecretId::Elsewhere { .. } => false,
     };
     is_meant && !loaded.secret.is_expired(now)
-}
-
-fn is_under(version: &SealedVersion, kms_key_id: &KmsKeyId) -> bool {
-    version.content.keys.iter().all(|key| key.requested == *kms_key_id)
-}
-
-fn set_content(secret: &mut Secret, (id, sealed): &(VersionId, SealedVersion)) {
-    if let Some(version) = secret.version_mut(id) {
-        version.content = Some(sealed.content.clone());
-    }
 }
 
 /// Letters and digits for the end of an ARN.

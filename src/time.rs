@@ -7,6 +7,11 @@ pub type Timestamp = DateTime<Utc>;
 
 pub(crate) const DAY: TimeDelta = TimeDelta::days(1);
 
+/// The last whole millisecond of the calendar.
+fn end() -> Timestamp {
+    DateTime::from_timestamp_millis(DateTime::<Utc>::MAX_UTC.timestamp_millis()).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
 /// Cuts to whole milliseconds.
 pub(crate) fn to_millis(at: Timestamp) -> Timestamp {
     from_millis(at.timestamp_millis())
@@ -14,20 +19,12 @@ pub(crate) fn to_millis(at: Timestamp) -> Timestamp {
 
 /// The instant `millis` after the epoch, moved into the range of the calendar if it lies outside.
 pub(crate) fn from_millis(millis: i64) -> Timestamp {
-    DateTime::from_timestamp_millis(millis).unwrap_or(if millis < 0 {
-        DateTime::<Utc>::MIN_UTC
-    } else {
-        DateTime::<Utc>::MAX_UTC
-    })
+    DateTime::from_timestamp_millis(millis).unwrap_or(if millis < 0 { DateTime::<Utc>::MIN_UTC } else { end() })
 }
 
 /// `at + delta`, stopping at the ends of the calendar.
 pub(crate) fn after(at: Timestamp, delta: TimeDelta) -> Timestamp {
-    at.checked_add_signed(delta).unwrap_or(if delta < TimeDelta::zero() {
-        DateTime::<Utc>::MIN_UTC
-    } else {
-        DateTime::<Utc>::MAX_UTC
-    })
+    at.checked_add_signed(delta).unwrap_or(if delta < TimeDelta::zero() { DateTime::<Utc>::MIN_UTC } else { end() })
 }
 
 /// Midnight UTC of the day that contains `at`.
@@ -71,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_calendar_is_not_passed() {
-        assert_eq!(after(DateTime::<Utc>::MAX_UTC, DAY), DateTime::<Utc>::MAX_UTC);
+        assert_eq!(after(DateTime::<Utc>::MAX_UTC, DAY), end());
         assert_eq!(after(DateTime::<Utc>::MIN_UTC, -DAY), DateTime::<Utc>::MIN_UTC);
     }
 }

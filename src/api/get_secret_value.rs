@@ -8,7 +8,7 @@ use crate::model::shape::Shape;
 use crate::model::stages::CURRENT;
 use crate::model::value::{SecretBytes, SecretString, SecretValue};
 use crate::model::version::{Version, VersionId};
-use crate::records::{Loaded, Outcome, SecretChange};
+use crate::records::{Loaded, SecretChange};
 use crate::store::SecretsManager;
 use crate::time::{Timestamp, day_of};
 
@@ -116,14 +116,14 @@ impl SecretsManager {
             loaded.secret.require_active()?;
             let version = selector.select(&loaded.secret)?.clone();
             let Some(value) = self.open_value(&loaded, &version.id)? else { continue };
-            self.note_access(id, &loaded, &version.id, now);
+            self.note_access(&loaded, &version.id, now);
             return Ok(Read { loaded, version, value });
         }
         Err(Error::new(ErrorKind::Contended, "other calls kept changing the same secret"))
     }
 
     /// Notes the day of a read, once a day. The value has been read, and is delivered whether this works or not.
-    fn note_access(&self, id: &SecretId, read: &Loaded, version: &VersionId, now: Timestamp) {
+    fn note_access(&self, read: &Loaded, version: &VersionId, now: Timestamp) {
         let today = day_of(now);
         let is_noted = |secret: &Secret| {
             let noted = secret.version(version).is_none_or(|version| version.accessed_on >= Some(today));
@@ -132,23 +132,14 @@ impl SecretsManager {
         if is_noted(&read.secret) {
             return;
         }
-        for _ in 0..ROUNDS_MAX {
-            let Ok(Some(old)) = self.find(id, now) else { return };
-            if old.secret.uid != read.secret.uid || is_noted(&old.secret) {
-                return;
-            }
-            let mut new = old.secret.clone();
-            new.accessed_on = new.accessed_on.max(Some(today));
-            if let Some(version) = new.version_mut(version) {
-                version.accessed_on = version.accessed_on.max(Some(today));
-            }
-            let change =
-                SecretChange { key: &old.key, old: Some(&old), new: Some(&new), sealed: &[], secrets_max: u64::MAX };
-            // It need not survive a crash, so the reader does not wait for a flush of its own.
-            if !matches!(self.records().commit_eventually(&change), Ok(Outcome::Stale)) {
-                return;
-            }
+        let mut new = read.secret.clone();
+        new.accessed_on = new.accessed_on.max(Some(today));
+        if let Some(version) = new.version_mut(version) {
+            version.accessed_on = version.accessed_on.max(Some(today));
         }
+        let change = SecretChange { key: &read.key, old: Some(read), new: Some(&new), sealed: &[], quota: None };
+        // A note that loses a race is made by the next read; the reader waits for nobody's flush.
+        let _ = self.records().note(&change);
     }
 }
 

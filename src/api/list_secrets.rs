@@ -155,8 +155,9 @@ impl SecretsManager {
         };
         let mut found = Vec::with_capacity(shown.len());
         for entry in shown {
-            // A secret that was purged meanwhile is no longer there; a page may be short.
-            found.extend(self.records().load_by_key(&entry.key)?);
+            // A secret that was changed meanwhile may no longer belong here; a page may be short.
+            let loaded = self.records().load_by_key(&entry.key)?;
+            found.extend(loaded.filter(|loaded| listing.still_shows(&loaded.secret)));
         }
         Ok(Page { found, next_token })
     }

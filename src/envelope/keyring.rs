@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use zeroize::Zeroizing;
 
-use crate::entropy::{Entropy, EntropyError, OsEntropy, random_uuid};
+use crate::entropy::{Entropy, OsEntropy, random_uuid};
 use crate::envelope::keyring_file::{self, KeyringFile};
 use crate::envelope::local::{self, Blob};
 use crate::envelope::provider::{
@@ -161,10 +161,10 @@ impl LocalKeyring {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for an impossible account or Region, [`ErrorKind::Entropy`], [`ErrorKind::KeyFile`].
+    /// [`ErrorKind::Configuration`] for an impossible account or Region, or a partition that the Region is not in;
+    /// [`ErrorKind::Entropy`], [`ErrorKind::KeyFile`].
     pub fn create_key(&self, scope: KeyScope<'_>) -> Result<String> {
-        Tenant::parse(scope.account, scope.region)?;
-        self.change(|keys| Ok(keys.create(&scope, false, &*self.shared.entropy)?))
+        self.change(|keys| keys.create(&scope, false, &*self.shared.entropy))
     }
 
     /// Gives a key another name. `key` is a key id or ARN; the alias lives in the key's account and Region, and is
@@ -298,12 +298,13 @@ impl LocalKeyring {
 }
 
 impl Keys {
-    fn create(
-        &mut self,
-        scope: &KeyScope<'_>,
-        aws_managed: bool,
-        entropy: &dyn Entropy,
-    ) -> Result<String, EntropyError> {
+    fn create(&mut self, scope: &KeyScope<'_>, aws_managed: bool, entropy: &dyn Entropy) -> Result<String> {
+        // Nothing goes into the key file that could not be read back.
+        let tenant = Tenant::parse(scope.account, scope.region)?;
+        if scope.partition != tenant.partition() {
+            let (partition, region) = (scope.partition.escape_debug(), scope.region);
+            return Err(Error::configuration(format!("Region `{region}` is not in a partition `{partition}`")));
+        }
         let id = random_uuid(entropy)?.to_string();
         let material = vec![SealingKey::fill(|bytes| entropy.fill(bytes))?];
         let arn = format!("arn:{}:kms:{}:{}:key/{id}", scope.partition, scope.region, scope.account);

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use crate::entropy::{Entropy, EntropyError};
 use crate::envelope::ad::{Ad, Fields, push_field};
 use crate::envelope::provider::{
-    Call, DataKey, EncryptionContext, KeyError, KeyHandle, KeyProvider, KeyScope, ProviderFailure,
+    Call, DataKey, EncryptionContext, KEY_NAME_BYTES_MAX, KeyError, KeyHandle, KeyProvider, KeyScope, ProviderFailure,
     WRAPPED_KEY_BYTES_MAX, WrappedKey,
 };
 use crate::envelope::root::RootKeys;
@@ -35,6 +35,9 @@ use crate::model::version::{Content, DEFAULT_KEY_ALIAS, KeyUse, KmsKeyId, Versio
 /// Keys that one version can be wrapped under.
 const WRAPS_MAX: usize = 8;
 
+/// Longest record of a version, in bytes. The records see to it that it can be stored.
+pub(crate) const VERSION_BYTES_MAX: usize = 112 * 1024;
+
 /// What a value is bound to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Identity<'a> {
@@ -45,7 +48,7 @@ pub(crate) struct Identity<'a> {
 }
 
 /// A sealed version: how to open it, and the bytes to store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SealedVersion {
     pub(crate) content: Content,
     pub(crate) record: Vec<u8>,
@@ -192,9 +195,15 @@ impl Envelope {
                 kept.push((index, self.open_wrap(&identity, index, used, sealed)?, Arc::clone(used)));
             }
         }
-        while kept.len() >= WRAPS_MAX {
-            let oldest = kept.iter().position(|(index, ..)| *index != opened_by).unwrap_or_default();
-            kept.remove(oldest);
+        let field_len = |wrapped: &WrappedKey| 4 + sealed_len(wrapped.blob.len());
+        loop {
+            let bytes = kept.iter().map(|(_, wrapped, _)| field_len(wrapped)).sum::<usize>();
+            let fits = 1 + bytes + field_len(&wrapped) + parsed.value.len() <= VERSION_BYTES_MAX;
+            let oldest = kept.iter().position(|(index, ..)| *index != opened_by);
+            match oldest {
+                Some(oldest) if !fits || kept.len() >= WRAPS_MAX => kept.remove(oldest),
+                _ => break,
+            };
         }
         let wraps = kept.into_iter().map(|(_, wrapped, used)| (wrapped, used));
         let added = Arc::new(key_use(requested, &wrapped));
@@ -221,10 +230,11 @@ impl Envelope {
         let pairs = context(identity);
         let context = EncryptionContext::new(&pairs);
         let ad = self.value_ad(identity, content.kind);
-        let numbered = || (0_u8..).zip(content.keys.iter().zip(&record.wraps));
-        let current_first = numbered()
+        // Newest first: the same alias may have led to another key before.
+        let newest_first = || (0..).zip(content.keys.iter().zip(&record.wraps)).collect::<Vec<_>>().into_iter().rev();
+        let current_first = newest_first()
             .filter(|(_, (used, _))| used.requested == *current)
-            .chain(numbered().filter(|(_, (used, _))| used.requested != *current));
+            .chain(newest_first().filter(|(_, (used, _))| used.requested != *current));
         let mut first_failure = None;
         for (index, (used, sealed)) in current_first {
             let wrapped = self.open_wrap(identity, index, used, sealed)?;
@@ -304,8 +314,11 @@ fn context<'a>(identity: &Identity<'a>) -> [(&'a str, &'a str); 2] {
 }
 
 fn checked(wrapped: WrappedKey) -> std::result::Result<WrappedKey, KeyError> {
-    let length = wrapped.blob.len();
-    if length == 0 || length > WRAPPED_KEY_BYTES_MAX { Err(KeyError::Internal) } else { Ok(wrapped) }
+    let WrappedKey { provider, key_arn, key_version, blob } = &wrapped;
+    let names = [provider, key_arn, key_version];
+    let is_bounded = (1..=WRAPPED_KEY_BYTES_MAX).contains(&blob.len())
+        && names.into_iter().all(|name| name.len() <= KEY_NAME_BYTES_MAX);
+    if is_bounded { Ok(wrapped) } else { Err(KeyError::Internal) }
 }
 
 fn key_use(requested: &KmsKeyId, wrapped: &WrappedKey) -> KeyUse {

@@ -14,6 +14,9 @@ use crate::model::version::{DEFAULT_KEY_ALIAS, KmsKeyId};
 /// Longest wrapped key, in bytes, that is accepted from a provider.
 pub const WRAPPED_KEY_BYTES_MAX: usize = 8 * 1024;
 
+/// Longest provider id, key ARN and key version, in bytes, that are accepted from a provider.
+pub const KEY_NAME_BYTES_MAX: usize = 16 * 1024;
+
 /// A key management service: many named keys with states, that wrap and unwrap data keys.
 ///
 /// [`LocalKeyring`](crate::LocalKeyring) keeps many keys in one file, [`StaticKey`](crate::StaticKey) is one key in
@@ -29,7 +32,8 @@ pub const WRAPPED_KEY_BYTES_MAX: usize = 8 * 1024;
 /// * `unwrap` enforces the state of the key itself. The store also checks the state that `resolve` reports before it
 ///   wraps, but never instead of the provider.
 /// * An unknown key, a refusal and an outage are different errors; see [`KeyError`]. Nothing in an error is secret.
-/// * A wrapped key is at most [`WRAPPED_KEY_BYTES_MAX`] bytes long; more is refused.
+/// * A wrapped key is at most [`WRAPPED_KEY_BYTES_MAX`] bytes long, and its names at most [`KEY_NAME_BYTES_MAX`]; more is
+///   refused.
 /// * A provider reads time and randomness only from the [`Call`].
 pub trait KeyProvider: Send + Sync + fmt::Debug {
     /// A short, stable name. It is stored with every wrapped key, so that several providers can share a store.

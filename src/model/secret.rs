@@ -13,6 +13,7 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::model::filter::Searchable;
 use crate::model::id::SecretName;
 use crate::model::limits as lim;
 use crate::model::stages::{CURRENT, Stages};
@@ -67,6 +68,16 @@ impl Secret {
 
     pub(crate) fn version_mut(&mut self, id: &VersionId) -> Option<&mut Version> {
         self.versions.iter_mut().find(|version| version.id == *id)
+    }
+
+    pub(crate) fn searchable(&self) -> Searchable<'_> {
+        Searchable {
+            name: self.name.as_str(),
+            description: self.description.as_deref(),
+            tags: self.tags.as_deref().unwrap_or_default(),
+            primary_region: self.primary_region.as_deref(),
+            owning_service: self.owning_service.as_deref(),
+        }
     }
 
     /// Notes that something changed, strictly later than the last time.

@@ -18,6 +18,9 @@ pub(crate) struct Shape {
 /// DIFFERENCE: the service shows all of it. Every limit but those of secret values is far below this.
 const SHOWN_CHARS_MAX: usize = 8192;
 
+/// How many violations are told.
+const VIOLATIONS_MAX: usize = 64;
+
 /// How many entries of a list without a limit of its own are looked at. Such a list breaks another rule long before.
 pub(crate) const LISTED_MAX: usize = 1024;
 
@@ -27,6 +30,9 @@ impl Shape {
     }
 
     fn refuse(&mut self, value: Option<&str>, path: &str, constraint: std::fmt::Arguments<'_>) {
+        if self.violations.len() >= VIOLATIONS_MAX {
+            return;
+        }
         let shown = match value {
             // The whole message stays bounded, whatever was sent.
             Some(value) => format!(" '{}'", value.chars().take(SHOWN_CHARS_MAX).collect::<String>()),

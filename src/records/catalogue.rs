@@ -114,8 +114,16 @@ impl Entry {
 
 impl Listing<'_> {
     fn shows(&self, entry: &Entry) -> bool {
-        let is_visible = entry.deletion_at.is_none_or(|at| self.with_scheduled && at > self.now);
-        is_visible && self.filters.matches(&entry.searchable())
+        self.is_visible(entry.deletion_at) && self.filters.matches(&entry.searchable())
+    }
+
+    /// Whether a secret still belongs into the listing, which may have changed since the catalogue was looked at.
+    pub(crate) fn still_shows(&self, secret: &Secret) -> bool {
+        self.is_visible(secret.deletion_at) && self.filters.matches(&secret.searchable())
+    }
+
+    fn is_visible(&self, deletion_at: Option<Timestamp>) -> bool {
+        deletion_at.is_none_or(|at| self.with_scheduled && at > self.now)
     }
 
     fn compare(&self, a: Position<'_>, b: Position<'_>) -> Ordering {
@@ -163,11 +171,12 @@ impl Catalogue {
         }
     }
 
-    /// Secrets of an account and Region. 0 before the catalogue is built.
-    pub(super) fn count(&self, tenant: &Tenant) -> u64 {
+    /// Secrets of an account and Region that are not past their recovery window. 0 before the catalogue is built.
+    pub(super) fn count(&self, tenant: &Tenant, now: Timestamp) -> u64 {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let tenancy = tenants.as_ref().and_then(|tenants| tenants.get(tenant));
-        tenancy.map_or(0, |tenancy| tenancy.by_name.len() as u64)
+        let is_there = |entry: &&Arc<Entry>| entry.deletion_at.is_none_or(|at| at > now);
+        tenancy.map_or(0, |tenancy| tenancy.by_name.values().filter(is_there).count() as u64)
     }
 
     /// The first `limit` entries of a listing after the cursor.

@@ -21,8 +21,12 @@ use crate::time::{Timestamp, from_millis};
 /// First byte of every record.
 const VERSION: u8 = 1;
 
-fn config() -> impl bincode::config::Config {
-    bincode::config::standard().with_big_endian().with_limit::<RECORD_BYTES_MAX>()
+/// What decoding may claim. bincode counts elements of lists by their size in memory, which is up to 16 times that of
+/// their bytes; whatever could be encoded must be decoded again.
+const DECODE_BYTES_MAX: usize = 16 * RECORD_BYTES_MAX;
+
+fn config() -> bincode::config::Configuration<bincode::config::BigEndian> {
+    bincode::config::standard().with_big_endian()
 }
 
 /// Why a record could not be encoded or decoded.
@@ -37,7 +41,8 @@ pub(crate) enum CodecError {
 }
 
 fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, CodecError> {
-    bincode::serde::encode_to_vec((VERSION, record), config()).map_err(|_| CodecError::TooLarge)
+    bincode::serde::encode_to_vec((VERSION, record), config().with_limit::<RECORD_BYTES_MAX>())
+        .map_err(|_| CodecError::TooLarge)
 }
 
 fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
@@ -45,7 +50,7 @@ fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     if version != VERSION {
         return Err(CodecError::UnknownVersion(version));
     }
-    match bincode::serde::borrow_decode_from_slice(body, config()) {
+    match bincode::serde::borrow_decode_from_slice(body, config().with_limit::<DECODE_BYTES_MAX>()) {
         Ok((record, read)) if read == body.len() => Ok(record),
         _ => Err(CodecError::Malformed),
     }
@@ -307,4 +312,74 @@ pub(crate) fn encode_cursor(cursor: &Cursor) -> Result<Vec<u8>, CodecError> {
 
 pub(crate) fn decode_cursor(bytes: &[u8]) -> Result<Cursor, CodecError> {
     decode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many small parts as fit: decoding claims the most memory for each byte.
+    fn secret(tags: usize, versions: u32, id_chars: usize) -> Secret {
+        let key = KeyUse {
+            requested: KmsKeyId::Default,
+            provider: "p".into(),
+            key_arn: "arn:aws:kms:us-east-1:000000000000:key/k".into(),
+            key_version: "1".into(),
+        };
+        let keys = vec![Arc::new(key)];
+        let version = |number: u32| Version {
+            id: VersionId::new(format!("{number:0id_chars$}")),
+            number: number.into(),
+            created_at: from_millis(i64::from(number)),
+            accessed_on: None,
+            content: Some(Content { kind: ValueKind::String, keys: keys.clone() }),
+        };
+        let versions: Vec<Version> = (0..versions).map(version).collect();
+        let label = |(index, version): (usize, &Version)| (index.to_string(), version.id.clone());
+        Secret {
+            tenant: Arc::new(Tenant::parse("000000000000", "us-east-1").unwrap()),
+            uid: Uuid::from_u128(1),
+            name: SecretName::from_record("n"),
+            arn: "arn".to_owned(),
+            description: None,
+            kms_key_id: KmsKeyId::Default,
+            external_type: None,
+            tags: Some((0..tags).map(|index| Tag::new(index.to_string(), "")).collect()),
+            created_at: from_millis(0),
+            last_changed_at: from_millis(0),
+            accessed_on: None,
+            deletion_at: None,
+            owning_service: None,
+            primary_region: None,
+            versions_made: 0,
+            stages: Stages::from_record(versions.iter().enumerate().take(20).map(label).collect()),
+            versions,
+        }
+    }
+
+    #[test]
+    fn whatever_can_be_encoded_can_be_decoded() {
+        let mut encoded = 0;
+        for tags in [0, 50, 15_000] {
+            for id_chars in [1, 36, 64] {
+                for versions in (0..12_000).step_by(487) {
+                    let secret = secret(tags, versions, id_chars);
+                    let Ok(bytes) = encode_secret(&secret) else { break };
+                    let decoded = decode_secret(&bytes, None);
+                    assert!(decoded.is_ok_and(|decoded| decoded == secret), "{tags} {versions} {id_chars}");
+                    encoded += 1;
+                }
+            }
+        }
+        assert!(encoded > 30, "the rows reach the limit from below");
+    }
+
+    #[test]
+    fn a_record_that_claims_more_than_it_has_is_refused_at_once() {
+        let mut bytes = encode_due(&DueEntry { secret: vec![1; 25] }).unwrap();
+        bytes.truncate(2);
+        bytes[1..].fill(253);
+        bytes.extend([0xff; 8]);
+        assert!(matches!(decode_due(&bytes), Err(CodecError::Malformed)));
+    }
 }

@@ -18,6 +18,7 @@ use crate::records::codec::Head;
 use crate::records::keys::Family;
 use crate::records::{Records, split_revision, storage};
 use crate::storage::{BackendError, Batch, Durability};
+use crate::time::Timestamp;
 
 /// Bytes that one group may write. A group of the largest legal values still goes through in one piece.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -49,6 +50,8 @@ pub(super) struct Guard {
 pub(super) struct Quota {
     pub(super) tenant: Arc<Tenant>,
     pub(super) secrets_max: u64,
+    /// Secrets that are past their recovery window by now do not count.
+    pub(super) now: Timestamp,
 }
 
 /// What became of a change.
@@ -89,6 +92,8 @@ struct Waiting {
     commit: Commit,
     durability: Durability,
     verdict: Arc<Mutex<Option<Verdict>>>,
+    /// Nobody waits for the verdict.
+    is_note: bool,
 }
 
 /// An outcome that can be given to every waiter of a group.
@@ -170,17 +175,19 @@ impl Drop for OnItsWay<'_> {
 struct Group<'a> {
     records: &'a Records,
     members: Vec<Waiting>,
+    /// Every member has its verdict, or has taken it already.
+    is_answered: bool,
 }
 
 impl Drop for Group<'_> {
     fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        self.records.failed.store(true, Ordering::Release);
         for member in &self.members {
-            let mut verdict = lock(&member.verdict);
-            if verdict.is_none() {
-                self.records.failed.store(true, Ordering::Release);
-                let text = "the committing thread panicked".to_owned();
-                *verdict = Some(Verdict::Failed { kind: ErrorKind::Storage, text });
-            }
+            let text = "the committing thread panicked".to_owned();
+            *lock(&member.verdict) = Some(Verdict::Failed { kind: ErrorKind::Storage, text });
         }
     }
 }
@@ -193,16 +200,16 @@ impl Records {
     }
 
     /// Queues a change and waits until somebody, perhaps this thread, has committed it.
-    pub(super) fn submit(&self, commit: Commit, durability: Option<Durability>) -> Result<Outcome> {
+    pub(super) fn submit(&self, commit: Commit) -> Result<Outcome> {
         self.usable()?;
         commit.batch.check().map_err(|error| match error {
             BackendError::TooLarge { .. } => super::too_large(),
             other => storage(other),
         })?;
         let verdict = Arc::new(Mutex::new(None));
-        let durability = durability.unwrap_or(self.committer.durability);
+        let durability = self.committer.durability;
         let mut queue = lock(&self.committer.queue);
-        queue.waiting.push(Waiting { commit, durability, verdict: Arc::clone(&verdict) });
+        queue.waiting.push(Waiting { commit, durability, verdict: Arc::clone(&verdict), is_note: false });
         if queue.is_led {
             self.committer.joined.notify_one();
         }
@@ -222,9 +229,8 @@ impl Records {
             queue = self.committer.gather(queue);
             let members = take_group(&mut queue.waiting);
             drop(queue);
-            let group = Group { records: self, members };
-            self.commit_group(&group);
-            drop(group);
+            self.commit_group(members);
+            self.commit_notes();
             drop(lead);
             queue = lock(&self.committer.queue);
         }
@@ -241,7 +247,8 @@ impl Records {
         done
     }
 
-    fn commit_group(&self, group: &Group<'_>) {
+    fn commit_group(&self, members: Vec<Waiting>) {
+        let mut group = Group { records: self, members, is_answered: false };
         let result = self.try_commit_group(&group.members);
         for (index, member) in group.members.iter().enumerate() {
             let verdict = match &result {
@@ -250,6 +257,37 @@ impl Records {
             };
             *lock(&member.verdict) = Some(verdict);
         }
+        group.is_answered = true;
+    }
+
+    /// Commits notes that nobody waits for, if nothing else is there to take them along.
+    fn commit_notes(&self) {
+        let mut queue = lock(&self.committer.queue);
+        while !queue.waiting.is_empty() && queue.waiting.iter().all(|waiting| waiting.is_note) {
+            let members = take_group(&mut queue.waiting);
+            drop(queue);
+            self.commit_group(members);
+            queue = lock(&self.committer.queue);
+        }
+    }
+
+    /// Queues a change that need not survive a crash and may be lost to a race, and waits for nobody: whoever is
+    /// committing takes it along. If nobody is, it is applied at once, without a flush.
+    pub(super) fn submit_note(&self, commit: Commit) -> Result<()> {
+        self.usable()?;
+        commit.batch.check().map_err(|_| super::too_large())?;
+        let note = Waiting { commit, durability: Durability::Eventual, verdict: Arc::default(), is_note: true };
+        let mut queue = lock(&self.committer.queue);
+        if queue.is_led {
+            queue.waiting.push(note);
+            return Ok(());
+        }
+        queue.is_led = true;
+        drop(queue);
+        let lead = Lead(&self.committer);
+        self.commit_group(vec![note]);
+        drop(lead);
+        Ok(())
     }
 
     fn try_commit_group(&self, members: &[Waiting]) -> Result<Vec<Outcome>> {
@@ -262,7 +300,7 @@ impl Records {
         let mut durability = Durability::Eventual;
         // Secrets that earlier members of this group add, by tenant: the catalogue does not know them yet.
         let mut added: Vec<(&Arc<Tenant>, i64)> = Vec::new();
-        for Waiting { commit, durability: asked, verdict: _ } in members {
+        for Waiting { commit, durability: asked, .. } in members {
             let outcome = self.admit(commit, &head, &touched, &added)?;
             outcomes.push(outcome);
             if outcome != Outcome::Done {
@@ -306,18 +344,18 @@ impl Records {
         if touched.contains(key.as_slice()) {
             return Ok(Outcome::Stale);
         }
-        let stored = self.backend.get(key).map_err(|error| self.note(error))?;
+        let stored = self.backend.get(key).map_err(|error| self.failed_read(error))?;
         let standing = stored.as_ref().map(|stored| split_revision(stored.as_ref())).transpose()?;
         if standing.map(|(revision, _)| revision) != *revision {
             return Ok(Outcome::Stale);
         }
-        if let Some(Quota { tenant, secrets_max }) = &commit.quota
+        if let Some(Quota { tenant, secrets_max, now }) = &commit.quota
             && head.secrets >= *secrets_max
         {
             // Only a store with that many secrets needs to know whose they are.
             self.warm_up()?;
             let pending: i64 = added.iter().filter(|(other, _)| other == &tenant).map(|(_, count)| count).sum();
-            if self.catalogue.count(tenant).saturating_add_signed(pending) >= *secrets_max {
+            if self.catalogue.count(tenant, *now).saturating_add_signed(pending) >= *secrets_max {
                 return Ok(Outcome::OverQuota);
             }
         }

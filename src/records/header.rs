@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use crate::envelope::ad::{FORMAT, Fields, push_field};
-use crate::envelope::provider::{WRAPPED_KEY_BYTES_MAX, WrappedKey};
+use crate::envelope::provider::{KEY_NAME_BYTES_MAX, WRAPPED_KEY_BYTES_MAX, WrappedKey};
 use crate::envelope::seal::SUITE;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,7 +25,6 @@ const KNOWN_FLAGS: u16 = TEST_ONLY;
 const BLOCK_BYTES: usize = 4096;
 const CHECKSUM_BYTES: usize = 32;
 const MAC_BYTES: usize = 32;
-const TEXT_BYTES_MAX: usize = 4096;
 const WRAPS_MAX: u16 = 64;
 
 /// Longest header that is read: far above what this version ever writes.
@@ -169,9 +168,9 @@ fn parse_body(body: &[u8]) -> Result<Header> {
         }
         let mut wraps = Vec::new();
         for _ in 0..count {
-            let provider = fields.text(TEXT_BYTES_MAX)?;
-            let key_arn = fields.text(TEXT_BYTES_MAX)?;
-            let key_version = fields.text(TEXT_BYTES_MAX)?;
+            let provider = fields.text(KEY_NAME_BYTES_MAX)?;
+            let key_arn = fields.text(KEY_NAME_BYTES_MAX)?;
+            let key_version = fields.text(KEY_NAME_BYTES_MAX)?;
             wraps.push(WrappedKey::new(provider, key_arn, key_version, fields.field(WRAPPED_KEY_BYTES_MAX)?));
         }
         fields.is_empty().then_some(Header { flags, store, generation, wraps })

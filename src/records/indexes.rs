@@ -14,7 +14,7 @@ use crate::storage::Batch;
 
 /// The commit that brings one secret from its old to its new state.
 pub(super) fn change(records: &Records, change: &SecretChange<'_>) -> Result<Commit> {
-    let SecretChange { key, old, new, sealed, secrets_max } = *change;
+    let SecretChange { key, old, new, sealed, quota } = *change;
     let revision = records.next_revision.fetch_add(1, Ordering::Relaxed);
     let index = &records.root.index;
     let mut batch = Batch::new();
@@ -60,7 +60,7 @@ pub(super) fn change(records: &Records, change: &SecretChange<'_>) -> Result<Com
         batch,
         guard: Guard { key: key.as_bytes().to_vec(), revision: old.map(|old| old.revision) },
         secrets_delta: i8::from(adds.is_some()) - i8::from(old.is_some() && new.is_none()),
-        quota: adds.map(|new| Quota { tenant: new.tenant.clone(), secrets_max }),
+        quota: adds.zip(quota).map(|(new, (secrets_max, now))| Quota { tenant: new.tenant.clone(), secrets_max, now }),
         catalogue: match (old, new) {
             (_, Some(new)) => CatalogueChange::Put(Arc::new(Entry::new(key, new))),
             (Some(old), None) => {

@@ -20,7 +20,7 @@ use crate::entropy::Entropy;
 use crate::envelope::ad::{self, FORMAT};
 use crate::envelope::root::RootKeys;
 use crate::envelope::seal::Label;
-use crate::envelope::{SealedVersion, unopened};
+use crate::envelope::{SealedVersion, VERSION_BYTES_MAX, unopened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::SecretName;
 use crate::model::secret::Secret;
@@ -34,6 +34,8 @@ use crate::storage::{Backend, BackendError, BackendStats, Batch, Durability, REC
 use crate::time::Timestamp;
 
 pub(crate) use crate::records::commit::Outcome;
+
+const _: () = assert!(VERSION_BYTES_MAX <= RECORD_BYTES_MAX, "the largest version can be stored");
 
 /// Records that one scan asks for.
 const SCAN_RECORDS: usize = 256;
@@ -73,15 +75,16 @@ pub(crate) struct SecretChange<'a> {
     pub(crate) new: Option<&'a Secret>,
     /// Versions that were sealed for the new state.
     pub(crate) sealed: &'a [(VersionId, SealedVersion)],
-    /// Secrets that the account and Region may have, where this change adds one.
-    pub(crate) secrets_max: u64,
+    /// Where the change may add a secret: how many the account and Region may have at this time.
+    pub(crate) quota: Option<(u64, Timestamp)>,
 }
 
 /// A due entry as it was found.
 #[derive(Debug)]
 pub(crate) struct Due {
     pub(crate) at: Timestamp,
-    pub(crate) secret: SecretKey,
+    /// The secret it is about, or why that cannot be told.
+    pub(crate) secret: Result<SecretKey>,
     entry: Vec<u8>,
 }
 
@@ -156,16 +159,16 @@ impl Records {
 
     fn read(&self, key: &[u8]) -> Result<Option<Stored>> {
         self.usable()?;
-        self.backend.get(key).map_err(|error| self.note(error))
+        self.backend.get(key).map_err(|error| self.failed_read(error))
     }
 
     fn scan(&self, family: Family, after: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Stored)>> {
         self.usable()?;
-        self.backend.scan(&[family as u8], after, SCAN_RECORDS).map_err(|error| self.note(error))
+        self.backend.scan(&[family as u8], after, SCAN_RECORDS).map_err(|error| self.failed_read(error))
     }
 
     /// After a panic inside the engine nothing it says is to be believed.
-    fn note(&self, error: BackendError) -> Error {
+    fn failed_read(&self, error: BackendError) -> Error {
         if matches!(error, BackendError::Panicked { .. }) {
             self.failed.store(true, Ordering::Release);
         }
@@ -219,23 +222,26 @@ impl Records {
 
     /// The earliest due entries, at most a few hundred, after the one given.
     pub(crate) fn due(&self, after: Option<&Due>) -> Result<Vec<Due>> {
+        let secret = |entry: &[u8], stored: &[u8]| {
+            let (_, bytes) = self.open_record(entry, stored)?;
+            let DueEntry { secret } = codec::decode_due(&bytes).map_err(undecodable)?;
+            SecretKey::from_bytes(&secret).ok_or_else(misplaced)
+        };
         let open = |(entry, stored): (Vec<u8>, Stored)| {
             let at = keys::due_at(&entry).ok_or_else(|| Error::corrupted("a due entry has no time"))?;
-            let (_, bytes) = self.open_record(&entry, stored.as_ref())?;
-            let DueEntry { secret } = codec::decode_due(&bytes).map_err(undecodable)?;
-            Ok(Due { at, secret: SecretKey::from_bytes(&secret).ok_or_else(misplaced)?, entry })
+            Ok(Due { at, secret: secret(&entry, stored.as_ref()), entry })
         };
         self.scan(Family::Due, after.map(|due| due.entry.as_slice()))?.into_iter().map(open).collect()
     }
 
     /// Applies a change to one secret: all of it, durably, or nothing.
     pub(crate) fn commit(&self, change: &SecretChange<'_>) -> Result<Outcome> {
-        self.submit(indexes::change(self, change)?, None)
+        self.submit(indexes::change(self, change)?)
     }
 
-    /// As [`commit`](Self::commit), but need not survive a crash: for notes of who read what.
-    pub(crate) fn commit_eventually(&self, change: &SecretChange<'_>) -> Result<Outcome> {
-        self.submit(indexes::change(self, change)?, Some(Durability::Eventual))
+    /// Applies a change that need not survive a crash and may be lost to a race, and waits for nobody.
+    pub(crate) fn note(&self, change: &SecretChange<'_>) -> Result<()> {
+        self.submit_note(indexes::change(self, change)?)
     }
 
     /// Secrets of an account and Region, and their order.
@@ -306,7 +312,7 @@ impl Records {
 
     pub(crate) fn stats(&self) -> Result<(Head, BackendStats)> {
         self.usable()?;
-        let stats = self.backend.stats().map_err(|error| self.note(error))?;
+        let stats = self.backend.stats().map_err(|error| self.failed_read(error))?;
         Ok((self.committer.head(), stats))
     }
 

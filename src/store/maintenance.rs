@@ -1,7 +1,7 @@
 //! Doing what is due: purging what is past its recovery window, removing old versions.
 
-use crate::error::Result;
-use crate::records::{Due, Loaded, Outcome, SecretChange};
+use crate::error::{Error, ErrorKind, Result};
+use crate::records::{Due, Outcome, SecretChange};
 use crate::store::{Inner, SecretStore};
 use crate::time::Timestamp;
 
@@ -13,6 +13,8 @@ pub struct MaintenanceReport {
     pub purged_secrets: u64,
     /// Unlabelled versions that were removed.
     pub removed_versions: u64,
+    /// Due entries whose secret cannot be read, because its record or the entry is damaged. They are left as they are.
+    pub unreadable_secrets: u64,
     /// When there is next something to do. `None`: nothing is scheduled.
     pub next_due_at: Option<Timestamp>,
 }
@@ -30,8 +32,7 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage), [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted),
-    /// [`ErrorKind::Poisoned`](crate::ErrorKind::Poisoned), [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    /// [`ErrorKind::Storage`], [`ErrorKind::Poisoned`], [`ErrorKind::Closed`]. Damaged records are counted in the report.
     ///
     /// ```
     /// # use strongroom::{SecretStore, StaticKey};
@@ -52,7 +53,11 @@ impl Inner {
         self.for_each_due(|due| {
             let is_due = due.at <= now;
             if is_due {
-                self.attend(due, now, &mut report)?;
+                match self.attend(due, now, &mut report) {
+                    // One damaged record does not keep the others from being attended to.
+                    Err(error) if is_damage(error.kind()) => report.unreadable_secrets += 1,
+                    done => done?,
+                }
             }
             Ok(is_due)
         })?;
@@ -83,9 +88,13 @@ impl Inner {
 
     /// Does what is due for one secret.
     fn attend(&self, due: &Due, now: Timestamp, report: &mut MaintenanceReport) -> Result<()> {
+        let key = match &due.secret {
+            Ok(key) => key,
+            Err(error) => return Err(Error::new(error.kind().clone(), error.to_string())),
+        };
         loop {
-            let Some(old) = self.records.load_by_key(&due.secret)? else { return Ok(()) };
-            let Loaded { secret, key, revision: _ } = &old;
+            let Some(old) = self.records.load_by_key(key)? else { return Ok(()) };
+            let secret = &old.secret;
             let is_expired = secret.is_expired(now);
             let mut kept = secret.clone();
             let removed = kept.retire_versions(now).len();
@@ -94,7 +103,7 @@ impl Inner {
                 return Ok(());
             }
             let new = (!is_expired).then_some(&kept);
-            let change = SecretChange { key, old: Some(&old), new, sealed: &[], secrets_max: u64::MAX };
+            let change = SecretChange { key, old: Some(&old), new, sealed: &[], quota: None };
             match self.records.commit(&change)? {
                 Outcome::Stale => {}
                 Outcome::Done | Outcome::OverQuota if is_expired => {
@@ -108,4 +117,8 @@ impl Inner {
             }
         }
     }
+}
+
+fn is_damage(kind: &ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Corrupted | ErrorKind::UnsupportedFormat { .. })
 }

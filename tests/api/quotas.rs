@@ -299,3 +299,38 @@ fn the_largest_secret_there_can_be_is_kept_whole() {
         65_536
     );
 }
+
+/// A secret whose recovery window is over is out of reach, and takes nobody's place.
+#[test]
+fn a_secret_past_its_recovery_window_does_not_count() {
+    let fixture = Fixture::with(|builder| builder.secrets_max(1));
+    fixture.create("a");
+    fixture.secrets.delete_secret(DeleteSecretRequest::new("a").recovery_window_in_days(7)).unwrap();
+    assert_eq!(code(fixture.secrets.create_secret(creation("b", 1))), LIMIT);
+    fixture.clock.advance(TimeDelta::days(7));
+    fixture.create("b");
+    assert_eq!(code(fixture.secrets.create_secret(creation("c", 1))), LIMIT);
+}
+
+/// Large metadata and a thousand versions: whatever could be stored can be read, changed and removed.
+#[test]
+fn a_secret_grows_to_a_limit_and_never_out_of_reach() {
+    for (chars, with_tags) in [(36, true), (64, true), (64, false)] {
+        let fixture = Fixture::with(|builder| builder);
+        let mut creation = CreateSecretRequest::new("s");
+        if with_tags {
+            creation = creation.tags((0..50).map(|number| Tag::new(format!("{number:0128}"), "v".repeat(256))));
+        }
+        fixture.secrets.create_secret(creation).unwrap();
+        let refusal = (0..1_001).find_map(|number| {
+            let request = PutSecretValueRequest::new("s", "v").client_request_token(format!("{number:0chars$}"));
+            fixture.secrets.put_secret_value(request).err()
+        });
+        assert_eq!(refusal.map(|error| error.code()), Some(LIMIT), "{chars} {with_tags}");
+        let read = fixture.secrets.get_secret_value(GetSecretValueRequest::new("s")).unwrap();
+        assert_eq!(read.secret_string.unwrap().expose(), "v");
+        let gone = DeleteSecretRequest::new("s").force_delete_without_recovery(true);
+        fixture.secrets.delete_secret(gone).unwrap();
+        assert_eq!(fixture.store.stats().unwrap().secrets, 0);
+    }
+}

@@ -18,3 +18,4 @@ mod header;
 mod history;
 mod kill;
 mod sizes;
+mod storms;

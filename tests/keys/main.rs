@@ -18,4 +18,5 @@ mod keyring_file;
 mod kms;
 mod maintenance;
 mod opening;
+mod races;
 mod rewrap;

@@ -1,10 +1,11 @@
 //! `SecretStore::maintain`: what is due is done, nothing else is, and the answer says when to come back.
 
 use chrono::TimeDelta;
+use strongroom::testing::ManualClock;
 use strongroom::{
-    CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, GetSecretValueRequest, ListSecretsRequest,
-    MaintenanceReport, PutSecretValueRequest, RestoreSecretRequest, SecretStore, SecretsManager, StaticKey, Timestamp,
-    UpdateSecretVersionStageRequest,
+    Backend, Batch, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, Durability, GetSecretValueRequest,
+    ListSecretsRequest, MaintenanceReport, MemoryBackend, PutSecretValueRequest, RestoreSecretRequest, SecretStore,
+    SecretsManager, StaticKey, Timestamp, UpdateSecretVersionStageRequest,
 };
 
 use crate::fixture::{NOT_FOUND, START_MILLIS, World, id, refused};
@@ -351,8 +352,8 @@ fn maintenance_works_at_the_ends_of_time() {
 /// What is due survives closing.
 #[test]
 fn what_is_due_is_known_after_reopening() {
-    let backend = strongroom::MemoryBackend::new();
-    let clock = strongroom::testing::ManualClock::at_millis(START_MILLIS);
+    let backend = MemoryBackend::new();
+    let clock = ManualClock::at_millis(START_MILLIS);
     let open = || {
         let store = SecretStore::with_backend(backend.clone()).key_provider(StaticKey::new([7; 32]));
         store.clock(clock.clone()).open().unwrap()
@@ -387,4 +388,29 @@ fn several_may_maintain_at_once() {
     assert_eq!(purged, 300);
     assert_eq!(world.store.stats().unwrap().secrets, 100);
     assert_eq!(maintain(&world), (0, 0, None));
+}
+
+/// A record that nobody can read any more does not keep the others from being purged, and is counted.
+#[test]
+fn one_damaged_secret_does_not_hold_up_the_others() {
+    let clock = ManualClock::at_millis(START_MILLIS);
+    let backend = MemoryBackend::new();
+    let open = SecretStore::with_backend(backend.clone()).key_provider(StaticKey::new([7; 32])).clock(clock.clone());
+    let store = open.open().unwrap();
+    let secrets = store.default_secrets_manager();
+    for number in 0..10 {
+        let name = format!("s{number}");
+        create(&secrets, &name);
+        schedule(&secrets, &name, 7);
+    }
+    let (key, stored) = backend.scan(b"s", None, 1).unwrap().pop().unwrap();
+    let mut damaged = stored.as_ref().to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    let mut batch = Batch::new();
+    batch.put(key, damaged);
+    backend.commit(&batch, Durability::Immediate).unwrap();
+    clock.advance(TimeDelta::days(8));
+    let report = store.maintain().unwrap();
+    assert_eq!((report.purged_secrets, report.unreadable_secrets), (9, 1));
+    assert_eq!(store.maintain().unwrap().unreadable_secrets, 1, "it is still there to be looked at");
 }
