@@ -31,7 +31,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// The current time.
     fn now(&self) -> Timestamp;
 
-    /// Whether this clock is moved by hand. A store that is made with it is marked as one for tests.
+    /// Whether this clock is moved by hand. A store that is made with it is marked as one for tests. Other stores open with
+    /// it too, and [`maintain`](crate::SecretStore::maintain) then purges by its time.
     fn is_for_tests(&self) -> bool {
         false
     }
@@ -39,7 +40,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
 /// The operating system's clock. The default.
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "so that it can be written as a value; it will never have a field")]
 pub struct SystemClock;
 
 impl Clock for SystemClock {

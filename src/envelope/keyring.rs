@@ -28,8 +28,9 @@ const ALIAS_CHARS_MAX: usize = 256;
 /// Keys can be disabled, scheduled for deletion and rotated, and the store answers with the service's own errors. The
 /// default key, `alias/aws/secretsmanager`, is made on first use for each account and Region and cannot be switched off.
 ///
-/// The key file holds the keys in the clear, so it is as precious as the secrets: mode 0600, never inside the store's
-/// directory, and backed up apart from it. Whoever has only one of the two has nothing. Every change is on disk before
+/// The key file holds the keys in the clear, so it is as precious as the secrets: its mode is 0600, and it should be kept
+/// out of the store's directory and backed up apart from it. Whoever has only one of the two has nothing. Beside it stands
+/// an empty `FILE.lock`. The directory that it is in must exist. Every change is on disk before
 /// the call returns. Several processes may use one key file; [`reload`](Self::reload) sees what others changed.
 ///
 /// Clones share the same keys.

@@ -34,7 +34,9 @@ pub const KEY_NAME_BYTES_MAX: usize = 16 * 1024;
 /// * An unknown key, a refusal and an outage are different errors; see [`KeyError`]. Nothing in an error is secret.
 /// * A wrapped key is at most [`WRAPPED_KEY_BYTES_MAX`] bytes long, and its names at most [`KEY_NAME_BYTES_MAX`]; more is
 ///   refused.
-/// * A provider reads time and randomness only from the [`Call`].
+/// * A provider takes randomness only from the [`Call`]. Its deadline is the store's wish; today the store never sets one.
+/// * What another provider wrapped, and what is longer than this provider ever makes, is [`KeyError::NotFound`] or
+///   [`KeyError::Corrupt`].
 pub trait KeyProvider: Send + Sync + fmt::Debug {
     /// A short, stable name. It is stored with every wrapped key, so that several providers can share a store.
     fn id(&self) -> &str;

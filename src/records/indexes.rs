@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::Result;
+use crate::model::secret::Secret;
 use crate::model::version::VersionId;
 use crate::records::catalogue::{CatalogueChange, Entry};
 use crate::records::codec::{DueEntry, encode_due, encode_secret};
@@ -55,12 +56,18 @@ pub(super) fn change(records: &Records, change: &SecretChange<'_>) -> Result<Com
         None => batch.remove(key.as_bytes().to_vec()),
     }
 
-    let adds = new.filter(|_| old.is_none());
+    // One that takes the place of an expired secret is a new one too: the expired one did not count any more.
+    let is_new = |new: &&Secret| old.is_none_or(|old| old.secret.uid != new.uid);
+    let created = new.filter(is_new);
     Ok(Commit {
         batch,
         guard: Guard { key: key.as_bytes().to_vec(), revision: old.map(|old| old.revision) },
-        secrets_delta: i8::from(adds.is_some()) - i8::from(old.is_some() && new.is_none()),
-        quota: adds.zip(quota).map(|(new, (secrets_max, now))| Quota { tenant: new.tenant.clone(), secrets_max, now }),
+        secrets_delta: i8::from(new.is_some()) - i8::from(old.is_some()),
+        quota: created.zip(quota).map(|(new, (secrets_max, now))| Quota {
+            tenant: new.tenant.clone(),
+            secrets_max,
+            now,
+        }),
         catalogue: match (old, new) {
             (_, Some(new)) => CatalogueChange::Put(Arc::new(Entry::new(key, new))),
             (Some(old), None) => {

@@ -85,7 +85,8 @@ pub(crate) struct Due {
     pub(crate) at: Timestamp,
     /// The secret it is about, or why that cannot be told.
     pub(crate) secret: Result<SecretKey>,
-    entry: Vec<u8>,
+    /// Its place among the others.
+    pub(crate) entry: Vec<u8>,
 }
 
 impl Records {
@@ -194,7 +195,7 @@ impl Records {
     /// The secret under this key, whatever its state.
     pub(crate) fn load_by_key(&self, key: &SecretKey) -> Result<Option<Loaded>> {
         match self.read(key.as_bytes())? {
-            Some(stored) => self.open_found(key.clone(), stored.as_ref()).map(Some),
+            Some(stored) => self.open_found(key.clone(), stored.as_ref(), None).map(Some),
             None => Ok(None),
         }
     }
@@ -207,11 +208,16 @@ impl Records {
     /// Every secret of the store, in no particular order.
     pub(crate) fn for_each_secret(&self, mut visit: impl FnMut(Loaded)) -> Result<()> {
         let mut after: Option<Vec<u8>> = None;
+        let mut tenant = None;
         loop {
             let found = self.scan(Family::Secret, after.as_deref())?;
             let is_last = found.len() < SCAN_RECORDS;
             for (key, stored) in found {
-                visit(self.open_found(SecretKey::from_bytes(&key).ok_or_else(misplaced)?, stored.as_ref())?);
+                let secret_key = SecretKey::from_bytes(&key).ok_or_else(misplaced)?;
+                // Neighbours mostly belong to the same account and Region, and then share the record of it.
+                let loaded = self.open_found(secret_key, stored.as_ref(), tenant.as_ref())?;
+                tenant = Some(Arc::clone(&loaded.secret.tenant));
+                visit(loaded);
                 after = Some(key);
             }
             if is_last {
@@ -221,7 +227,7 @@ impl Records {
     }
 
     /// The earliest due entries, at most a few hundred, after the one given.
-    pub(crate) fn due(&self, after: Option<&Due>) -> Result<Vec<Due>> {
+    pub(crate) fn due(&self, after: Option<&[u8]>) -> Result<Vec<Due>> {
         let secret = |entry: &[u8], stored: &[u8]| {
             let (_, bytes) = self.open_record(entry, stored)?;
             let DueEntry { secret } = codec::decode_due(&bytes).map_err(undecodable)?;
@@ -231,7 +237,7 @@ impl Records {
             let at = keys::due_at(&entry).ok_or_else(|| Error::corrupted("a due entry has no time"))?;
             Ok(Due { at, secret: secret(&entry, stored.as_ref()), entry })
         };
-        self.scan(Family::Due, after.map(|due| due.entry.as_slice()))?.into_iter().map(open).collect()
+        self.scan(Family::Due, after)?.into_iter().map(open).collect()
     }
 
     /// Applies a change to one secret: all of it, durably, or nothing.
@@ -283,8 +289,8 @@ impl Records {
     }
 
     /// Opens a secret of which only the key is known.
-    fn open_found(&self, key: SecretKey, stored: &[u8]) -> Result<Loaded> {
-        let loaded = self.open_secret(key, stored, None)?;
+    fn open_found(&self, key: SecretKey, stored: &[u8], tenant: Option<&Arc<Tenant>>) -> Result<Loaded> {
+        let loaded = self.open_secret(key, stored, tenant)?;
         let belongs_at = self.key_of(&loaded.secret.tenant, &loaded.secret.name);
         if loaded.key == belongs_at { Ok(loaded) } else { Err(misplaced()) }
     }

@@ -209,8 +209,10 @@ impl Builder {
     /// 5. [`ErrorKind::Corrupted`], [`ErrorKind::UnsupportedFormat`]: the header is damaged, or newer than this version.
     /// 6. [`ErrorKind::WrongKey`]: the provider does not open the store's root key. [`ErrorKind::KeyProviderOutage`],
     ///    [`ErrorKind::KeyAccessDenied`], [`ErrorKind::EncryptionFailure`]: it cannot or may not.
-    /// 7. [`ErrorKind::Storage`]: reading or writing failed, or the storage engine failed on its files.
-    /// 8. [`ErrorKind::Corrupted`]: the records are missing or damaged.
+    /// 7. [`ErrorKind::Configuration`]: the store was made for tests and [`test_only`](Self::test_only) was not set, or the
+    ///    random source is predictable and the store was not made for tests.
+    /// 8. [`ErrorKind::Storage`]: reading or writing failed, or the storage engine failed on its files.
+    /// 9. [`ErrorKind::Corrupted`]: the records are missing or damaged.
     pub fn open(self) -> Result<SecretStore> {
         let Self {
             place,

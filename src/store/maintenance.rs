@@ -1,6 +1,7 @@
 //! Doing what is due: purging what is past its recovery window, removing old versions.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
+use crate::records::keys::SecretKey;
 use crate::records::{Due, Outcome, SecretChange};
 use crate::store::{Inner, SecretStore};
 use crate::time::Timestamp;
@@ -13,8 +14,6 @@ pub struct MaintenanceReport {
     pub purged_secrets: u64,
     /// Unlabelled versions that were removed.
     pub removed_versions: u64,
-    /// Due entries whose secret cannot be read, because its record or the entry is damaged. They are left as they are.
-    pub unreadable_secrets: u64,
     /// When there is next something to do. `None`: nothing is scheduled.
     pub next_due_at: Option<Timestamp>,
 }
@@ -32,7 +31,9 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Storage`], [`ErrorKind::Poisoned`], [`ErrorKind::Closed`]. Damaged records are counted in the report.
+    /// [`ErrorKind::Corrupted`], [`ErrorKind::UnsupportedFormat`]: a record that is due cannot be read. It is left as it
+    /// is, and everything else that was due has been done. [`ErrorKind::Storage`], [`ErrorKind::Poisoned`],
+    /// [`ErrorKind::Closed`].
     ///
     /// ```
     /// # use strongroom::{SecretStore, StaticKey};
@@ -50,48 +51,47 @@ impl Inner {
     fn maintain(&self) -> Result<MaintenanceReport> {
         let now = self.now();
         let mut report = MaintenanceReport::default();
-        self.for_each_due(|due| {
-            let is_due = due.at <= now;
-            if is_due {
-                match self.attend(due, now, &mut report) {
+        let mut damage = None;
+        self.for_each_due(|entries| {
+            for due in entries.iter().take_while(|due| due.at <= now) {
+                let Ok(key) = &due.secret else { continue };
+                match self.attend(key, now, &mut report) {
                     // One damaged record does not keep the others from being attended to.
-                    Err(error) if is_damage(error.kind()) => report.unreadable_secrets += 1,
+                    Err(error) if is_damage(error.kind()) => _ = damage.get_or_insert(error),
                     done => done?,
                 }
             }
-            Ok(is_due)
+            Ok(entries.iter().all(|due| due.at <= now))
         })?;
         // Looked up afterwards: what was just done may have brought something new, earlier than the rest.
-        self.for_each_due(|due| {
-            report.next_due_at = (due.at > now).then_some(due.at);
+        self.for_each_due(|entries| {
+            for due in entries {
+                match due.secret {
+                    Ok(_) if due.at > now && report.next_due_at.is_none() => report.next_due_at = Some(due.at),
+                    Ok(_) => {}
+                    Err(error) => _ = damage.get_or_insert(error),
+                }
+            }
             Ok(report.next_due_at.is_none())
         })?;
-        Ok(report)
+        damage.map_or(Ok(report), Err)
     }
 
-    /// Visits due entries, the earliest first, as long as the visitor wants more.
-    fn for_each_due(&self, mut visit: impl FnMut(&Due) -> Result<bool>) -> Result<()> {
-        let mut last: Option<Due> = None;
+    /// Visits due entries, the earliest first, some at a time, as long as the visitor wants more.
+    fn for_each_due(&self, mut visit: impl FnMut(Vec<Due>) -> Result<bool>) -> Result<()> {
+        let mut last = None;
         loop {
-            let entries = self.records.due(last.as_ref())?;
-            if entries.is_empty() {
+            let entries = self.records.due(last.as_deref())?;
+            let Some(due) = entries.last() else { return Ok(()) };
+            last = Some(due.entry.clone());
+            if !visit(entries)? {
                 return Ok(());
-            }
-            for due in entries {
-                if !visit(&due)? {
-                    return Ok(());
-                }
-                last = Some(due);
             }
         }
     }
 
     /// Does what is due for one secret.
-    fn attend(&self, due: &Due, now: Timestamp, report: &mut MaintenanceReport) -> Result<()> {
-        let key = match &due.secret {
-            Ok(key) => key,
-            Err(error) => return Err(Error::new(error.kind().clone(), error.to_string())),
-        };
+    fn attend(&self, key: &SecretKey, now: Timestamp, report: &mut MaintenanceReport) -> Result<()> {
         loop {
             let Some(old) = self.records.load_by_key(key)? else { return Ok(()) };
             let secret = &old.secret;

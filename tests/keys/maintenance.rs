@@ -3,9 +3,9 @@
 use chrono::TimeDelta;
 use strongroom::testing::ManualClock;
 use strongroom::{
-    Backend, Batch, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, Durability, GetSecretValueRequest,
-    ListSecretsRequest, MaintenanceReport, MemoryBackend, PutSecretValueRequest, RestoreSecretRequest, SecretStore,
-    SecretsManager, StaticKey, Timestamp, UpdateSecretVersionStageRequest,
+    Backend, Batch, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, Durability, ErrorKind,
+    GetSecretValueRequest, ListSecretsRequest, MaintenanceReport, MemoryBackend, PutSecretValueRequest,
+    RestoreSecretRequest, SecretStore, SecretsManager, StaticKey, Timestamp, UpdateSecretVersionStageRequest,
 };
 
 use crate::fixture::{NOT_FOUND, START_MILLIS, World, id, refused};
@@ -390,7 +390,7 @@ fn several_may_maintain_at_once() {
     assert_eq!(maintain(&world), (0, 0, None));
 }
 
-/// A record that nobody can read any more does not keep the others from being purged, and is counted.
+/// A record that nobody can read any more does not keep the others from being purged, and is reported.
 #[test]
 fn one_damaged_secret_does_not_hold_up_the_others() {
     let clock = ManualClock::at_millis(START_MILLIS);
@@ -410,7 +410,30 @@ fn one_damaged_secret_does_not_hold_up_the_others() {
     batch.put(key, damaged);
     backend.commit(&batch, Durability::Immediate).unwrap();
     clock.advance(TimeDelta::days(8));
-    let report = store.maintain().unwrap();
-    assert_eq!((report.purged_secrets, report.unreadable_secrets), (9, 1));
-    assert_eq!(store.maintain().unwrap().unreadable_secrets, 1, "it is still there to be looked at");
+    for _ in 0..2 {
+        let error = store.maintain().unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Corrupted, "it is still there to be looked at");
+        assert_eq!(store.stats().unwrap().secrets, 1, "the others are gone");
+    }
+}
+
+/// The time of a due entry stands in its key: a moved entry is noticed before its time comes.
+#[test]
+fn a_due_entry_that_was_moved_is_reported() {
+    let backend = MemoryBackend::new();
+    let open = SecretStore::with_backend(backend.clone()).key_provider(StaticKey::new([7; 32]));
+    let store = open.clock(ManualClock::at_millis(START_MILLIS)).open().unwrap();
+    let secrets = store.default_secrets_manager();
+    for (name, days) in [("a", 7), ("b", 8)] {
+        create(&secrets, name);
+        schedule(&secrets, name, days);
+    }
+    let (key, stored) = backend.scan(b"d", None, 1).unwrap().pop().unwrap();
+    let mut moved = key.clone();
+    moved[6] ^= 1;
+    let mut batch = Batch::new();
+    batch.remove(key);
+    batch.put(moved, stored.as_ref().to_vec());
+    backend.commit(&batch, Durability::Immediate).unwrap();
+    assert_eq!(store.maintain().unwrap_err().kind(), &ErrorKind::Corrupted);
 }

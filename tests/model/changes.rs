@@ -78,8 +78,9 @@ impl World {
             }
             return Ok(json!({ "ARN": secret.arn, "Name": name, "VersionId": token }));
         }
-        // Whatever had the name is past its recovery window. Others like it count until they are removed.
-        let others = |secret: &&Secret| secret.tenant == *tenant && secret.name != name;
+        // Whatever had the name is past its recovery window, and neither it nor others like it take anybody's place.
+        let others =
+            |secret: &&Secret| secret.tenant == *tenant && secret.deleted.is_none_or(|deleted| self.now < deleted);
         if self.secrets.iter().filter(others).count() >= self.settings.secrets_max {
             return failure("LimitExceededException", choices::secrets(self.settings.secrets_max));
         }
