@@ -173,7 +173,9 @@ fn keys_of_records() {
             StorageKey::Version { uid, version_id, key } => {
                 (format::version_key(&index, uid.array(), &version_id), key)
             }
-            StorageKey::Purge { at: millis, secret, key } => (format::purge_key(&index, at(millis), &secret).unwrap(), key),
+            StorageKey::Purge { at: millis, secret, key } => {
+                (format::purge_key(&index, at(millis), &secret).unwrap(), key)
+            }
         };
         assert_eq!(Hex(made), key);
     }
