@@ -147,17 +147,36 @@ impl Committer {
         let queue = lock(&self.queue);
         let mut queue = self.changed.wait_while(queue, |queue| queue.is_led).unwrap_or_else(PoisonError::into_inner);
         queue.is_led = true;
-        Lead(self)
+        Lead::new(self)
     }
 }
 
 /// The right to commit. Given back on drop, also while unwinding, so that nobody waits for ever.
-struct Lead<'a>(&'a Committer);
+struct Lead<'a> {
+    committer: &'a Committer,
+    is_given_back: bool,
+}
+
+impl<'a> Lead<'a> {
+    /// For whoever has set `is_led`.
+    fn new(committer: &'a Committer) -> Self {
+        Self { committer, is_given_back: false }
+    }
+
+    fn give_back(mut self, mut queue: MutexGuard<'_, Queue>) {
+        queue.is_led = false;
+        self.is_given_back = true;
+        drop(queue);
+        self.committer.changed.notify_all();
+    }
+}
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        lock(&self.0.queue).is_led = false;
-        self.0.changed.notify_all();
+        if !self.is_given_back {
+            lock(&self.committer.queue).is_led = false;
+            self.committer.changed.notify_all();
+        }
     }
 }
 
@@ -225,13 +244,12 @@ impl Records {
                 continue;
             }
             queue.is_led = true;
-            let lead = Lead(&self.committer);
+            let lead = Lead::new(&self.committer);
             queue = self.committer.gather(queue);
             let members = take_group(&mut queue.waiting);
             drop(queue);
             self.commit_group(members);
-            self.commit_notes();
-            drop(lead);
+            self.step_down(lead);
             queue = lock(&self.committer.queue);
         }
     }
@@ -243,7 +261,7 @@ impl Records {
             self.failed.store(true, Ordering::Release);
             storage(error)
         });
-        drop(lead);
+        self.step_down(lead);
         done
     }
 
@@ -260,15 +278,17 @@ impl Records {
         group.is_answered = true;
     }
 
-    /// Commits notes that nobody waits for, if nothing else is there to take them along.
-    fn commit_notes(&self) {
+    /// Gives the lead back, after committing the notes that came meanwhile and that nobody else would take along.
+    fn step_down(&self, lead: Lead<'_>) {
         let mut queue = lock(&self.committer.queue);
         while !queue.waiting.is_empty() && queue.waiting.iter().all(|waiting| waiting.is_note) {
-            let members = take_group(&mut queue.waiting);
+            let notes = take_group(&mut queue.waiting);
             drop(queue);
-            self.commit_group(members);
+            self.commit_group(notes);
             queue = lock(&self.committer.queue);
         }
+        // Under the same lock, so that no note can come between.
+        lead.give_back(queue);
     }
 
     /// Queues a change that need not survive a crash and may be lost to a race, and waits for nobody: whoever is
@@ -284,9 +304,9 @@ impl Records {
         }
         queue.is_led = true;
         drop(queue);
-        let lead = Lead(&self.committer);
+        let lead = Lead::new(&self.committer);
         self.commit_group(vec![note]);
-        drop(lead);
+        self.step_down(lead);
         Ok(())
     }
 

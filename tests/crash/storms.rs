@@ -39,11 +39,12 @@ fn a_storm_of_puts_on_one_secret_neither_fails_nor_poisons_the_store() {
     }
 }
 
-/// A backend whose durable commits wait for a word.
+/// A backend whose commits of one kind wait for a word.
 #[derive(Debug, Clone)]
 struct Gated {
     inner: MemoryBackend,
     is_shut: Arc<AtomicBool>,
+    kind: Durability,
     entered: Sender<()>,
     released: Arc<Mutex<Receiver<()>>>,
 }
@@ -59,7 +60,7 @@ impl Backend for Gated {
 
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<(), BackendError> {
         self.inner.commit(batch, durability)?;
-        if self.is_shut.load(Ordering::SeqCst) && durability == Durability::Immediate {
+        if self.is_shut.load(Ordering::SeqCst) && durability == self.kind {
             self.entered.send(()).unwrap();
             self.released.lock().unwrap().recv().unwrap();
         }
@@ -87,7 +88,8 @@ fn a_read_never_waits_for_the_flush_of_somebody_else() {
     let (release, released) = mpsc::channel();
     let is_shut = Arc::new(AtomicBool::new(false));
     let released = Arc::new(Mutex::new(released));
-    let store = over(Gated { inner: MemoryBackend::new(), is_shut: Arc::clone(&is_shut), entered, released });
+    let kind = Durability::Immediate;
+    let store = over(Gated { inner: MemoryBackend::new(), is_shut: Arc::clone(&is_shut), kind, entered, released });
     let secrets = store.default_secrets_manager();
     for name in ["quiet", "busy"] {
         secrets.create_secret(CreateSecretRequest::new(name).secret_string("v")).unwrap();
@@ -106,6 +108,34 @@ fn a_read_never_waits_for_the_flush_of_somebody_else() {
         writer.join().unwrap().unwrap();
     });
     for name in ["quiet", "busy"] {
+        let described = secrets.describe_secret(DescribeSecretRequest::new(name)).unwrap();
+        assert!(described.last_accessed_date.is_some(), "{name}");
+    }
+}
+
+/// A note that finds another note being made is made after it, although nobody writes anything else.
+#[test]
+fn of_two_first_reads_at_once_both_are_noted() {
+    let (entered, is_entered) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let is_shut = Arc::new(AtomicBool::new(false));
+    let released = Arc::new(Mutex::new(released));
+    let kind = Durability::Eventual;
+    let store = over(Gated { inner: MemoryBackend::new(), is_shut: Arc::clone(&is_shut), kind, entered, released });
+    let secrets = store.default_secrets_manager();
+    for name in ["one", "two"] {
+        secrets.create_secret(CreateSecretRequest::new(name).secret_string("v")).unwrap();
+    }
+    is_shut.store(true, Ordering::SeqCst);
+    thread::scope(|threads| {
+        let first = threads.spawn(|| secrets.get_secret_value(GetSecretValueRequest::new("one")).map(drop));
+        is_entered.recv().unwrap();
+        secrets.get_secret_value(GetSecretValueRequest::new("two")).unwrap();
+        is_shut.store(false, Ordering::SeqCst);
+        release.send(()).unwrap();
+        first.join().unwrap().unwrap();
+    });
+    for name in ["one", "two"] {
         let described = secrets.describe_secret(DescribeSecretRequest::new(name)).unwrap();
         assert!(described.last_accessed_date.is_some(), "{name}");
     }
