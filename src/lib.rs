@@ -4,8 +4,9 @@
 //!
 //! - **To open a store**: [`SecretStore::builder`] for a directory, [`SecretStore::in_memory`] for tests,
 //!   [`SecretStore::with_backend`] for a storage engine of your own.
-//! - **To hold its keys**: [`LocalKeyring`] for keys with names and states in a key file, [`StaticKey`] for 32 bytes in
-//!   hand, a [`KeyProvider`] of your own for a KMS.
+//! - **To hold its keys**: [`LocalKeyring`] for keys with names and states in a key file, [`KeyFileProvider`] for one
+//!   key in a file, [`StaticKey`] for 32 bytes in hand, `PassphraseProvider` (feature `passphrase`) for a passphrase, a
+//!   [`KeyProvider`] of your own for a KMS.
 //! - **To work with secrets**: [`SecretsManager`], from [`SecretStore::default_secrets_manager`] or, for an account and a
 //!   Region, [`SecretStore::secrets_manager`]. Its methods are the operations of the API, their requests and responses are
 //!   named as the API names them.
@@ -46,6 +47,9 @@
 //! # Features
 //!
 //! - default: the library alone.
+//! - `json`: the module `wire`, which speaks the service's protocol, and `serde` on requests and responses.
+//! - `passphrase`: `PassphraseProvider`, a key derived from a passphrase.
+//! - `cli`: the `strongroom` command, with `json` and `passphrase`.
 //! - `testing`: the module `testing` with test doubles and conformance suites for the seams. It only adds items.
 
 mod api;
@@ -54,6 +58,8 @@ mod entropy;
 mod envelope;
 mod error;
 mod files;
+#[cfg(feature = "json")]
+mod json;
 mod model;
 mod records;
 mod run;
@@ -62,11 +68,16 @@ mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
+#[cfg(feature = "json")]
+pub mod wire;
 
 pub use crate::api::*;
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::entropy::{Entropy, EntropyError, OsEntropy};
+pub use crate::envelope::key_file::KeyFileProvider;
 pub use crate::envelope::keyring::{KeyDescription, LocalKeyring};
+#[cfg(feature = "passphrase")]
+pub use crate::envelope::passphrase::{PassphraseParameters, PassphraseProvider};
 pub use crate::envelope::provider::{
     Call, DataKey, EncryptionContext, KEY_NAME_BYTES_MAX, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, KeyState,
     ProviderTraits, WRAPPED_KEY_BYTES_MAX, WrappedKey,

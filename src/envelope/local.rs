@@ -4,7 +4,7 @@
 
 use crate::entropy::Entropy;
 use crate::envelope::ad::{self, Fields, push_field};
-use crate::envelope::provider::{DataKey, EncryptionContext, KeyError};
+use crate::envelope::provider::{DataKey, EncryptionContext, KeyError, KeyHandle, KeyRef, KeyScope};
 use crate::envelope::seal::{Label, SUITE, SealingKey};
 
 /// Longest key id that a wrapped key may name.
@@ -60,4 +60,16 @@ pub(crate) fn unwrap(
     let ad = ad::wrap(&context.canonical(), key_arn, blob.key_version);
     let opened = key.open(Label::Wrap, ad.as_bytes(), blob.sealed).map_err(|_| KeyError::Corrupt)?;
     DataKey::from_slice(&opened).ok_or(KeyError::Corrupt)
+}
+
+/// The handle of a provider's only key, under whatever name the caller gave it.
+pub(super) fn only_key(scope: &KeyScope<'_>, key: KeyRef<'_>, version: u32) -> KeyHandle {
+    let KeyScope { partition, account, region } = scope;
+    let arn = match key {
+        KeyRef::Default => format!("arn:{partition}:kms:{region}:{account}:alias/aws/secretsmanager"),
+        KeyRef::Arn(arn) | KeyRef::AliasArn(arn) => arn.to_owned(),
+        KeyRef::Alias(alias) => format!("arn:{partition}:kms:{region}:{account}:{alias}"),
+        KeyRef::Id(id) => format!("arn:{partition}:kms:{region}:{account}:key/{id}"),
+    };
+    KeyHandle::new(arn, version.to_string()).aws_managed(key == KeyRef::Default)
 }

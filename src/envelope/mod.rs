@@ -5,9 +5,12 @@
 //! keys alone open anything. This module knows values and ids, not where they are kept.
 
 pub(crate) mod ad;
+pub(crate) mod key_file;
 pub(crate) mod keyring;
 mod keyring_file;
 pub(crate) mod local;
+#[cfg(feature = "passphrase")]
+pub(crate) mod passphrase;
 pub(crate) mod provider;
 pub(crate) mod root;
 pub(crate) mod seal;

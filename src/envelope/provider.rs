@@ -100,6 +100,49 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
     }
 }
 
+/// A provider that is shared: by several stores, or with whoever manages its keys.
+impl<P: KeyProvider + ?Sized> KeyProvider for Arc<P> {
+    fn id(&self) -> &str {
+        (**self).id()
+    }
+
+    fn resolve(&self, scope: &KeyScope<'_>, key: KeyRef<'_>, call: &Call<'_>) -> Result<KeyHandle, KeyError> {
+        (**self).resolve(scope, key, call)
+    }
+
+    fn wrap(
+        &self,
+        key: &KeyHandle,
+        data_key: &DataKey,
+        context: &EncryptionContext<'_>,
+        call: &Call<'_>,
+    ) -> Result<WrappedKey, KeyError> {
+        (**self).wrap(key, data_key, context, call)
+    }
+
+    fn unwrap(
+        &self,
+        wrapped: &WrappedKey,
+        context: &EncryptionContext<'_>,
+        call: &Call<'_>,
+    ) -> Result<DataKey, KeyError> {
+        (**self).unwrap(wrapped, context, call)
+    }
+
+    fn generate(
+        &self,
+        key: &KeyHandle,
+        context: &EncryptionContext<'_>,
+        call: &Call<'_>,
+    ) -> Result<(DataKey, WrappedKey), KeyError> {
+        (**self).generate(key, context, call)
+    }
+
+    fn traits(&self) -> ProviderTraits {
+        (**self).traits()
+    }
+}
+
 /// What a provider is like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

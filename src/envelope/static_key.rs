@@ -34,17 +34,6 @@ impl StaticKey {
         let key = Zeroizing::new(key);
         Self(SealingKey::new(&key))
     }
-
-    /// The ARN under which this provider knows what the caller wrote.
-    fn arn(scope: &KeyScope<'_>, key: KeyRef<'_>) -> String {
-        let KeyScope { partition, account, region } = scope;
-        match key {
-            KeyRef::Default => format!("arn:{partition}:kms:{region}:{account}:alias/aws/secretsmanager"),
-            KeyRef::Arn(arn) | KeyRef::AliasArn(arn) => arn.to_owned(),
-            KeyRef::Alias(alias) => format!("arn:{partition}:kms:{region}:{account}:{alias}"),
-            KeyRef::Id(id) => format!("arn:{partition}:kms:{region}:{account}:key/{id}"),
-        }
-    }
 }
 
 impl KeyProvider for StaticKey {
@@ -53,7 +42,7 @@ impl KeyProvider for StaticKey {
     }
 
     fn resolve(&self, scope: &KeyScope<'_>, key: KeyRef<'_>, _: &Call<'_>) -> Result<KeyHandle, KeyError> {
-        Ok(KeyHandle::new(Self::arn(scope, key), VERSION.to_string()).aws_managed(key == KeyRef::Default))
+        Ok(local::only_key(scope, key, VERSION))
     }
 
     fn wrap(

@@ -61,7 +61,7 @@ impl Header {
         out.extend_from_slice(&flags.to_be_bytes());
         out.extend_from_slice(store.as_bytes());
         out.extend_from_slice(&generation.to_be_bytes());
-        // Parameters of a passphrase, of which this version has none.
+        // Reserved.
         push_field(&mut out, &[]);
         out.extend_from_slice(&u16::try_from(wraps.len()).unwrap_or(u16::MAX).to_be_bytes());
         for WrappedKey { provider, key_arn, key_version, blob } in wraps {

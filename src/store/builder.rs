@@ -232,7 +232,7 @@ impl Builder {
         let default_tenant = Arc::new(Tenant::parse(&account, &region)?);
         let provider = provider.ok_or_else(|| {
             Error::configuration(
-                "a store needs a key provider: see `Builder::key_provider`, `LocalKeyring`, `StaticKey`",
+                "a store needs a key provider: see `Builder::key_provider`, `LocalKeyring`, `KeyFileProvider`, `StaticKey`",
             )
         })?;
         if settings.versions_max == 0 || settings.secrets_max == 0 {

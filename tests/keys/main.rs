@@ -12,11 +12,14 @@
 mod conformance;
 mod fixture;
 mod hostile;
+#[cfg(unix)]
+mod key_file;
 mod keyring;
 #[cfg(unix)]
 mod keyring_file;
 mod kms;
 mod maintenance;
 mod opening;
+mod passphrase;
 mod races;
 mod rewrap;

@@ -46,7 +46,7 @@ fn labelled_versions_open_under_the_old_key_and_the_new_one_each_alone() {
     labelled(&world, &old);
     let keys = [&old, &new];
     assert_eq!(readable_under(&world, &keyring, &keys, &old), [1, 2, 3, 4, 5]);
-    assert_eq!(readable_under(&world, &keyring, &keys, &new), []);
+    assert!(readable_under(&world, &keyring, &keys, &new).is_empty());
     world.change_key("s", &new).unwrap();
     assert_eq!(world.describe("s").kms_key_id.as_ref(), Some(&new));
     assert_eq!(readable_under(&world, &keyring, &keys, &old), [1, 2, 3, 4, 5]);
