@@ -74,7 +74,7 @@ fn create(secrets: &SecretsManager, out: &mut impl Write) -> Outcome {
     let json = CreateSecretRequest::new(DATABASE).description(DESCRIPTION).secret_string(VALUE);
     let binary = CreateSecretRequest::new(CERTIFICATE).secret_binary(vec![0x30, 0x82, 0x01, 0x0a]);
     for request in [json, binary] {
-        let name = request.name.clone();
+        let name = request.name.clone().unwrap_or_default();
         match secrets.create_secret(request) {
             Ok(created) => writeln!(out, "  {name} is {}", created.arn)?,
             Err(error) if error.code() == "ResourceExistsException" => {

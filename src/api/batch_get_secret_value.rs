@@ -30,36 +30,38 @@ request! {
     }
 }
 
-/// Response of [`SecretsManager::batch_get_secret_value`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct BatchGetSecretValueResponse {
-    /// What could be read, in the order of the ids, or of the listing.
-    pub secret_values: Vec<SecretValueEntry>,
-    /// What could not be read.
-    pub errors: Vec<BatchGetSecretValueError>,
-    /// Absent on the last page.
-    pub next_token: Option<String>,
+response! {
+    /// Response of [`SecretsManager::batch_get_secret_value`].
+    #[derive(Debug)]
+    BatchGetSecretValueResponse {
+        /// What could be read, in the order of the ids, or of the listing.
+        secret_values: Vec<SecretValueEntry>,
+        /// What could not be read.
+        errors: Vec<BatchGetSecretValueError>,
+        /// Absent on the last page.
+        next_token: Option<String>,
+    }
 }
 
-/// A value that was read: that of the version labelled `AWSCURRENT`. Exactly one of the two forms is there.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct SecretValueEntry {
-    /// The ARN of the secret.
-    pub arn: String,
-    /// The name of the secret.
-    pub name: String,
-    /// The id of the version.
-    pub version_id: String,
-    /// The value, if it was stored as text.
-    pub secret_string: Option<SecretString>,
-    /// The value, if it was stored as bytes.
-    pub secret_binary: Option<SecretBytes>,
-    /// The labels of the version.
-    pub version_stages: Vec<String>,
-    /// When the version was made.
-    pub created_date: Timestamp,
+response! {
+    /// A value that was read: that of the version labelled `AWSCURRENT`. Exactly one of the two forms is there.
+    #[derive(Debug)]
+    SecretValueEntry {
+        /// The ARN of the secret.
+        arn: String,
+        /// The name of the secret.
+        name: String,
+        /// The id of the version.
+        version_id: String,
+        /// The value, if it was stored as text.
+        secret_string: Option<SecretString>,
+        /// The value, if it was stored as bytes.
+        secret_binary: Option<SecretBytes>,
+        /// The labels of the version.
+        version_stages: Vec<String>,
+        /// When the version was made.
+        created_date: Timestamp,
+    }
 }
 
 /// A secret of the batch that could not be read (`APIErrorType` in the API).
@@ -70,6 +72,19 @@ pub struct BatchGetSecretValueError {
     pub secret_id: String,
     /// What [`get_secret_value`](SecretsManager::get_secret_value) would have failed with.
     pub error: Error,
+}
+
+#[cfg(feature = "json")]
+impl serde::Serialize for BatchGetSecretValueError {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let Self { secret_id, error } = self;
+        let mut members = serializer.serialize_struct("APIErrorType", 3)?;
+        members.serialize_field("SecretId", secret_id)?;
+        members.serialize_field("ErrorCode", error.code())?;
+        members.serialize_field("Message", error.message())?;
+        members.end()
+    }
 }
 
 impl SecretsManager {

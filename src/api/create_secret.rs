@@ -43,16 +43,17 @@ request! {
     }
 }
 
-/// Response of [`SecretsManager::create_secret`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CreateSecretResponse {
-    /// The ARN of the secret, which ends in six random letters and digits.
-    pub arn: String,
-    /// The name of the secret.
-    pub name: String,
-    /// The id of the first version, if the request brought a value.
-    pub version_id: Option<String>,
+response! {
+    /// Response of [`SecretsManager::create_secret`].
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    CreateSecretResponse {
+        /// The ARN of the secret, which ends in six random letters and digits.
+        arn: String,
+        /// The name of the secret.
+        name: String,
+        /// The id of the first version, if the request brought a value.
+        version_id: Option<String>,
+    }
 }
 
 impl SecretsManager {
@@ -130,7 +131,7 @@ impl CreateSecret {
             tags,
         } = request;
         let mut shape = Shape::new();
-        shape.text("name", &name, 1, lim::NAME_CHARS_MAX);
+        let name = shape.required_text("name", name, 1, lim::NAME_CHARS_MAX);
         shape.client_request_token(client_request_token.as_ref());
         shape.metadata(description.as_ref(), kms_key_id.as_ref());
         shape.value(secret_string.as_ref(), secret_binary.as_ref());

@@ -27,16 +27,17 @@ request! {
     }
 }
 
-/// Response of [`SecretsManager::delete_secret`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DeleteSecretResponse {
-    /// The ARN of the secret.
-    pub arn: String,
-    /// The name of the secret.
-    pub name: String,
-    /// When the secret can no longer be restored.
-    pub deletion_date: Timestamp,
+response! {
+    /// Response of [`SecretsManager::delete_secret`].
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    DeleteSecretResponse {
+        /// The ARN of the secret.
+        arn: String,
+        /// The name of the secret.
+        name: String,
+        /// When the secret can no longer be restored.
+        deletion_date: Timestamp,
+    }
 }
 
 impl SecretsManager {
@@ -91,7 +92,7 @@ impl DeleteSecret {
     fn parse(manager: &SecretsManager, request: DeleteSecretRequest) -> Result<Self> {
         let DeleteSecretRequest { secret_id, recovery_window_in_days, force_delete_without_recovery } = request;
         let mut shape = Shape::new();
-        shape.secret_id(&secret_id);
+        let secret_id = shape.secret_id(secret_id);
         shape.finish()?;
         let id = SecretId::parse(&secret_id, manager.tenant())?;
         let deletion = Deletion::parse(recovery_window_in_days, force_delete_without_recovery == Some(true))?;

@@ -18,36 +18,37 @@ request! {
     }
 }
 
-/// Response of [`SecretsManager::describe_secret`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DescribeSecretResponse {
-    /// The ARN of the secret.
-    pub arn: String,
-    /// The name of the secret.
-    pub name: String,
-    /// The partner of a managed external secret (`Type` in the API).
-    pub r#type: Option<String>,
-    /// Absent if it was never set, or is empty.
-    pub description: Option<String>,
-    /// The key, as it was given. Absent for the default key.
-    pub kms_key_id: Option<String>,
-    /// When the secret was last modified in any way.
-    pub last_changed_date: Timestamp,
-    /// Midnight, UTC, of the day of the last successful read of a value. Absent before the first.
-    pub last_accessed_date: Option<Timestamp>,
-    /// When the secret can no longer be restored. Absent unless it is scheduled for deletion.
-    pub deleted_date: Option<Timestamp>,
-    /// In order of attachment. Absent if the secret never had a list of tags, empty if it lost its last one.
-    pub tags: Option<Vec<Tag>>,
-    /// The labels of each version that has any. Absent if none has.
-    pub version_ids_to_stages: Option<BTreeMap<String, Vec<String>>>,
-    /// The service that manages the secret.
-    pub owning_service: Option<String>,
-    /// When the secret was created.
-    pub created_date: Timestamp,
-    /// The primary Region of a secret that is or was replicated.
-    pub primary_region: Option<String>,
+response! {
+    /// Response of [`SecretsManager::describe_secret`].
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    DescribeSecretResponse {
+        /// The ARN of the secret.
+        arn: String,
+        /// The name of the secret.
+        name: String,
+        /// The partner of a managed external secret (`Type` in the API).
+        r#type: Option<String>,
+        /// Absent if it was never set, or is empty.
+        description: Option<String>,
+        /// The key, as it was given. Absent for the default key.
+        kms_key_id: Option<String>,
+        /// When the secret was last modified in any way.
+        last_changed_date: Timestamp,
+        /// Midnight, UTC, of the day of the last successful read of a value. Absent before the first.
+        last_accessed_date: Option<Timestamp>,
+        /// When the secret can no longer be restored. Absent unless it is scheduled for deletion.
+        deleted_date: Option<Timestamp>,
+        /// In order of attachment. Absent if the secret never had a list of tags, empty if it lost its last one.
+        tags: Option<Vec<Tag>>,
+        /// The labels of each version that has any. Absent if none has.
+        version_ids_to_stages: Option<BTreeMap<String, Vec<String>>>,
+        /// The service that manages the secret.
+        owning_service: Option<String>,
+        /// When the secret was created.
+        created_date: Timestamp,
+        /// The primary Region of a secret that is or was replicated.
+        primary_region: Option<String>,
+    }
 }
 
 impl SecretsManager {
@@ -79,7 +80,7 @@ impl SecretsManager {
     pub fn describe_secret(&self, request: DescribeSecretRequest) -> Result<DescribeSecretResponse> {
         let DescribeSecretRequest { secret_id } = request;
         let mut shape = Shape::new();
-        shape.secret_id(&secret_id);
+        let secret_id = shape.secret_id(secret_id);
         shape.finish()?;
         let id = SecretId::parse(&secret_id, self.tenant())?;
         let secret = self.find(&id, self.now())?.ok_or_else(Error::secret_not_found)?.secret;

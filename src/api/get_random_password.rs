@@ -32,12 +32,13 @@ request! {
     }
 }
 
-/// Response of [`SecretsManager::get_random_password`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct GetRandomPasswordResponse {
-    /// The password.
-    pub random_password: SecretString,
+response! {
+    /// Response of [`SecretsManager::get_random_password`].
+    #[derive(Debug)]
+    GetRandomPasswordResponse {
+        /// The password.
+        random_password: SecretString,
+    }
 }
 
 const UPPERCASE: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";

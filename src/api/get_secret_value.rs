@@ -28,24 +28,25 @@ request! {
     }
 }
 
-/// Response of [`SecretsManager::get_secret_value`]. Exactly one of the two forms of value is there.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct GetSecretValueResponse {
-    /// The ARN of the secret.
-    pub arn: String,
-    /// The name of the secret.
-    pub name: String,
-    /// The id of the version.
-    pub version_id: String,
-    /// The value, if it was stored as text.
-    pub secret_string: Option<SecretString>,
-    /// The value, if it was stored as bytes.
-    pub secret_binary: Option<SecretBytes>,
-    /// The labels of the version. Absent if it has none.
-    pub version_stages: Option<Vec<String>>,
-    /// When the version was made.
-    pub created_date: Timestamp,
+response! {
+    /// Response of [`SecretsManager::get_secret_value`]. Exactly one of the two forms of value is there.
+    #[derive(Debug)]
+    GetSecretValueResponse {
+        /// The ARN of the secret.
+        arn: String,
+        /// The name of the secret.
+        name: String,
+        /// The id of the version.
+        version_id: String,
+        /// The value, if it was stored as text.
+        secret_string: Option<SecretString>,
+        /// The value, if it was stored as bytes.
+        secret_binary: Option<SecretBytes>,
+        /// The labels of the version. Absent if it has none.
+        version_stages: Option<Vec<String>>,
+        /// When the version was made.
+        created_date: Timestamp,
+    }
 }
 
 /// Rounds after which a read of a secret that keeps changing gives up.
@@ -87,7 +88,7 @@ impl SecretsManager {
     pub fn get_secret_value(&self, request: GetSecretValueRequest) -> Result<GetSecretValueResponse> {
         let GetSecretValueRequest { secret_id, version_id, version_stage } = request;
         let mut shape = Shape::new();
-        shape.secret_id(&secret_id);
+        let secret_id = shape.secret_id(secret_id);
         shape.version_id("versionId", version_id.as_ref());
         shape.optional_text("versionStage", version_stage.as_ref(), 1, lim::LABEL_CHARS_MAX);
         shape.finish()?;

@@ -29,34 +29,36 @@ request! {
     }
 }
 
-/// Response of [`SecretsManager::list_secret_version_ids`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListSecretVersionIdsResponse {
-    /// The versions of this page, oldest first.
-    pub versions: Vec<SecretVersionsListEntry>,
-    /// Absent on the last page.
-    pub next_token: Option<String>,
-    /// The ARN of the secret.
-    pub arn: String,
-    /// The name of the secret.
-    pub name: String,
+response! {
+    /// Response of [`SecretsManager::list_secret_version_ids`].
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    ListSecretVersionIdsResponse {
+        /// The versions of this page, oldest first.
+        versions: Vec<SecretVersionsListEntry>,
+        /// Absent on the last page.
+        next_token: Option<String>,
+        /// The ARN of the secret.
+        arn: String,
+        /// The name of the secret.
+        name: String,
+    }
 }
 
-/// A version in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SecretVersionsListEntry {
-    /// The id of the version.
-    pub version_id: String,
-    /// Its labels. Absent if it has none.
-    pub version_stages: Option<Vec<String>>,
-    /// Midnight, UTC, of the day of the last successful read. Absent before the first.
-    pub last_accessed_date: Option<Timestamp>,
-    /// When the version was made.
-    pub created_date: Timestamp,
-    /// The keys that open it, as they were given; `DefaultEncryptionKey` for the default key.
-    pub kms_key_ids: Vec<String>,
+response! {
+    /// A version in a list.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    SecretVersionsListEntry {
+        /// The id of the version.
+        version_id: String,
+        /// Its labels. Absent if it has none.
+        version_stages: Option<Vec<String>>,
+        /// Midnight, UTC, of the day of the last successful read. Absent before the first.
+        last_accessed_date: Option<Timestamp>,
+        /// When the version was made.
+        created_date: Timestamp,
+        /// The keys that open it, as they were given; `DefaultEncryptionKey` for the default key.
+        kms_key_ids: Vec<String>,
+    }
 }
 
 impl SecretsManager {
@@ -93,7 +95,7 @@ impl SecretsManager {
     ) -> Result<ListSecretVersionIdsResponse> {
         let ListSecretVersionIdsRequest { secret_id, max_results, next_token, include_deprecated } = request;
         let mut shape = Shape::new();
-        shape.secret_id(&secret_id);
+        let secret_id = shape.secret_id(secret_id);
         shape.page(max_results, lim::PAGE_MAX, next_token.as_ref());
         shape.finish()?;
         let id = SecretId::parse(&secret_id, self.tenant())?;

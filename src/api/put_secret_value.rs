@@ -12,10 +12,12 @@ use crate::store::SecretsManager;
 
 /// Request of [`SecretsManager::put_secret_value`].
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "json", derive(serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "PascalCase"))]
 #[non_exhaustive]
 pub struct PutSecretValueRequest {
     /// Name, ARN, or ARN without its random end.
-    pub secret_id: String,
+    pub secret_id: Option<String>,
     /// 32 to 64 characters; becomes the id of the new version.
     pub client_request_token: Option<String>,
     /// The value, as text: 1 to 65,536 bytes of UTF-8. Excludes `secret_binary`.
@@ -23,6 +25,7 @@ pub struct PutSecretValueRequest {
     /// The value, as bytes: 1 to 65,536. Excludes `secret_string`.
     pub secret_binary: Option<SecretBytes>,
     /// 1 to 20 labels of 1 to 256 characters.
+    #[cfg_attr(feature = "json", serde(default, deserialize_with = "crate::json::list"))]
     pub version_stages: Option<Vec<String>>,
     /// Names the rotation that the call belongs to; checked for its form and otherwise ignored.
     pub rotation_token: Option<SecretString>,
@@ -32,7 +35,7 @@ impl PutSecretValueRequest {
     /// A request with its required members: whose value, and the value, as text or bytes.
     pub fn new(secret_id: impl Into<String>, value: impl Into<SecretValue>) -> Self {
         let (secret_string, secret_binary) = value.into().into_members();
-        Self { secret_id: secret_id.into(), secret_string, secret_binary, ..Self::default() }
+        Self { secret_id: Some(secret_id.into()), secret_string, secret_binary, ..Self::default() }
     }
 
     /// 32 to 64 characters; becomes the id of the new version.
@@ -57,18 +60,19 @@ impl PutSecretValueRequest {
     }
 }
 
-/// Response of [`SecretsManager::put_secret_value`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PutSecretValueResponse {
-    /// The ARN of the secret.
-    pub arn: String,
-    /// The name of the secret.
-    pub name: String,
-    /// The id of the version.
-    pub version_id: String,
-    /// The labels that are now on the version.
-    pub version_stages: Vec<String>,
+response! {
+    /// Response of [`SecretsManager::put_secret_value`].
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    PutSecretValueResponse {
+        /// The ARN of the secret.
+        arn: String,
+        /// The name of the secret.
+        name: String,
+        /// The id of the version.
+        version_id: String,
+        /// The labels that are now on the version.
+        version_stages: Vec<String>,
+    }
 }
 
 impl SecretsManager {
@@ -142,7 +146,7 @@ impl PutSecretValue {
             rotation_token,
         } = request;
         let mut shape = Shape::new();
-        shape.secret_id(&secret_id);
+        let secret_id = shape.secret_id(secret_id);
         shape.client_request_token(client_request_token.as_ref());
         shape.value(secret_string.as_ref(), secret_binary.as_ref());
         if let Some(labels) = &version_stages {

@@ -1,29 +1,49 @@
-//! How request structs are declared: members named as the API names them, a constructor for the required ones, and a
-//! setter for each optional one.
+//! How requests and responses are declared: members named as the API names them, a constructor for the required ones of
+//! a request, and a setter for each optional one. With feature `json`, requests are read from the API's JSON and
+//! responses are written as such.
 
-/// Declares a request. Optional members are `Option`s, because the API tells an absent member from an empty one.
+/// Declares a request. Every member is an `Option`, because the API tells an absent member from an empty one.
 macro_rules! request {
     (
         $(#[$doc:meta])*
         $name:ident {
             $(required { $($(#[$required_doc:meta])* $required:ident: $required_type:ty,)+ })?
+            $(required_lists { $($(#[$required_list_doc:meta])* $required_list:ident: $required_list_type:ty,)+ })?
             $(optional { $($(#[$optional_doc:meta])* $optional:ident: $optional_type:ty,)+ })?
             $(lists { $($(#[$list_doc:meta])* $list:ident: $list_type:ty,)+ })?
         }
     ) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
+        #[cfg_attr(feature = "json", derive(serde::Deserialize))]
+        #[cfg_attr(feature = "json", serde(rename_all = "PascalCase"))]
         #[non_exhaustive]
         pub struct $name {
-            $($($(#[$required_doc])* pub $required: $required_type,)+)?
+            $($($(#[$required_doc])* pub $required: Option<$required_type>,)+)?
+            $($(
+                $(#[$required_list_doc])*
+                #[cfg_attr(feature = "json", serde(default, deserialize_with = "crate::json::list"))]
+                pub $required_list: Option<Vec<$required_list_type>>,
+            )+)?
             $($($(#[$optional_doc])* pub $optional: Option<$optional_type>,)+)?
-            $($($(#[$list_doc])* pub $list: Option<Vec<$list_type>>,)+)?
+            $($(
+                $(#[$list_doc])*
+                #[cfg_attr(feature = "json", serde(default, deserialize_with = "crate::json::list"))]
+                pub $list: Option<Vec<$list_type>>,
+            )+)?
         }
 
         impl $name {
             /// A request with its required members.
-            pub fn new($($($required: impl Into<$required_type>,)+)?) -> Self {
-                Self { $($($required: $required.into(),)+)? ..Self::default() }
+            pub fn new(
+                $($($required: impl Into<$required_type>,)+)?
+                $($($required_list: impl IntoIterator<Item = impl Into<$required_list_type>>,)+)?
+            ) -> Self {
+                Self {
+                    $($($required: Some($required.into()),)+)?
+                    $($($required_list: Some($required_list.into_iter().map(Into::into).collect()),)+)?
+                    ..Self::default()
+                }
             }
 
             $($(
@@ -43,6 +63,61 @@ macro_rules! request {
                     self
                 }
             )+)?
+        }
+    };
+}
+
+/// Declares a response, or a structure inside one. In JSON an absent member is left out, dates are seconds since 1970,
+/// and `arn` is `ARN`.
+macro_rules! response {
+    ($(#[$attribute:meta])* $name:ident { $($members:tt)* }) => {
+        response!(@member [$(#[$attribute])* $name] [] $($members)*);
+    };
+
+    (@member [$($head:tt)*] [$($done:tt)*] $(#[$doc:meta])* arn: String, $($rest:tt)*) => {
+        response!(@member [$($head)*] [
+            $($done)*
+            $(#[$doc])*
+            #[cfg_attr(feature = "json", serde(rename = "ARN"))]
+            pub arn: String,
+        ] $($rest)*);
+    };
+    (@member [$($head:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: Timestamp, $($rest:tt)*) => {
+        response!(@member [$($head)*] [
+            $($done)*
+            $(#[$doc])*
+            #[cfg_attr(feature = "json", serde(serialize_with = "crate::json::date"))]
+            pub $member: Timestamp,
+        ] $($rest)*);
+    };
+    (@member [$($head:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: Option<Timestamp>, $($rest:tt)*) => {
+        response!(@member [$($head)*] [
+            $($done)*
+            $(#[$doc])*
+            #[cfg_attr(feature = "json", serde(serialize_with = "crate::json::optional_date"))]
+            #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+            pub $member: Option<Timestamp>,
+        ] $($rest)*);
+    };
+    (@member [$($head:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: Option<$inner:ty>, $($rest:tt)*) => {
+        response!(@member [$($head)*] [
+            $($done)*
+            $(#[$doc])*
+            #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+            pub $member: Option<$inner>,
+        ] $($rest)*);
+    };
+    (@member [$($head:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: $type:ty, $($rest:tt)*) => {
+        response!(@member [$($head)*] [$($done)* $(#[$doc])* pub $member: $type,] $($rest)*);
+    };
+
+    (@member [$(#[$attribute:meta])* $name:ident] [$($done:tt)*]) => {
+        $(#[$attribute])*
+        #[cfg_attr(feature = "json", derive(serde::Serialize))]
+        #[cfg_attr(feature = "json", serde(rename_all = "PascalCase"))]
+        #[non_exhaustive]
+        pub struct $name {
+            $($done)*
         }
     };
 }

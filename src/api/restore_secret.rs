@@ -17,14 +17,15 @@ request! {
     }
 }
 
-/// Response of [`SecretsManager::restore_secret`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RestoreSecretResponse {
-    /// The ARN of the secret.
-    pub arn: String,
-    /// The name of the secret.
-    pub name: String,
+response! {
+    /// Response of [`SecretsManager::restore_secret`].
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    RestoreSecretResponse {
+        /// The ARN of the secret.
+        arn: String,
+        /// The name of the secret.
+        name: String,
+    }
 }
 
 impl SecretsManager {
@@ -59,7 +60,7 @@ impl SecretsManager {
     pub fn restore_secret(&self, request: RestoreSecretRequest) -> Result<RestoreSecretResponse> {
         let RestoreSecretRequest { secret_id } = request;
         let mut shape = Shape::new();
-        shape.secret_id(&secret_id);
+        let secret_id = shape.secret_id(secret_id);
         shape.finish()?;
         self.run(&RestoreSecret { id: SecretId::parse(&secret_id, self.tenant())? })
     }

@@ -8,20 +8,17 @@ use crate::model::tag::{NewTags, Tag};
 use crate::run::{Moment, Operation, Verdict};
 use crate::store::SecretsManager;
 
-/// Request of [`SecretsManager::tag_resource`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TagResourceRequest {
-    /// Name, ARN, or ARN without its random end.
-    pub secret_id: String,
-    /// Unique keys of 1 to 128 characters that do not begin with `aws:`, values of 0 to 256 characters.
-    pub tags: Vec<Tag>,
-}
-
-impl TagResourceRequest {
-    /// A request with its required members.
-    pub fn new<I: Into<Tag>>(secret_id: impl Into<String>, tags: impl IntoIterator<Item = I>) -> Self {
-        Self { secret_id: secret_id.into(), tags: tags.into_iter().map(Into::into).collect() }
+request! {
+    /// Request of [`SecretsManager::tag_resource`].
+    TagResourceRequest {
+        required {
+            /// Name, ARN, or ARN without its random end.
+            secret_id: String,
+        }
+        required_lists {
+            /// Unique keys of 1 to 128 characters that do not begin with `aws:`, values of 0 to 256 characters.
+            tags: Tag,
+        }
     }
 }
 
@@ -58,7 +55,8 @@ impl SecretsManager {
     pub fn tag_resource(&self, request: TagResourceRequest) -> Result<()> {
         let TagResourceRequest { secret_id, tags } = request;
         let mut shape = Shape::new();
-        shape.secret_id(&secret_id);
+        let secret_id = shape.secret_id(secret_id);
+        let tags = shape.required("tags", tags);
         shape.tags(&tags);
         shape.finish()?;
         let id = SecretId::parse(&secret_id, self.tenant())?;

@@ -7,20 +7,17 @@ use crate::model::shape::{LISTED_MAX, Shape};
 use crate::run::{Moment, Operation, Verdict};
 use crate::store::SecretsManager;
 
-/// Request of [`SecretsManager::untag_resource`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UntagResourceRequest {
-    /// Name, ARN, or ARN without its random end.
-    pub secret_id: String,
-    /// Keys of 1 to 128 characters. Keys that the secret does not have are ignored.
-    pub tag_keys: Vec<String>,
-}
-
-impl UntagResourceRequest {
-    /// A request with its required members.
-    pub fn new<I: Into<String>>(secret_id: impl Into<String>, tag_keys: impl IntoIterator<Item = I>) -> Self {
-        Self { secret_id: secret_id.into(), tag_keys: tag_keys.into_iter().map(Into::into).collect() }
+request! {
+    /// Request of [`SecretsManager::untag_resource`].
+    UntagResourceRequest {
+        required {
+            /// Name, ARN, or ARN without its random end.
+            secret_id: String,
+        }
+        required_lists {
+            /// Keys of 1 to 128 characters. Keys that the secret does not have are ignored.
+            tag_keys: String,
+        }
     }
 }
 
@@ -56,7 +53,8 @@ impl SecretsManager {
     pub fn untag_resource(&self, request: UntagResourceRequest) -> Result<()> {
         let UntagResourceRequest { secret_id, tag_keys } = request;
         let mut shape = Shape::new();
-        shape.secret_id(&secret_id);
+        let secret_id = shape.secret_id(secret_id);
+        let tag_keys = shape.required("tagKeys", tag_keys);
         for (key, index) in tag_keys.iter().take(LISTED_MAX).zip(1..) {
             shape.tag_key(&format!("tagKeys.{index}.member"), key);
         }

@@ -35,16 +35,17 @@ request! {
     }
 }
 
-/// Response of [`SecretsManager::update_secret`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UpdateSecretResponse {
-    /// The ARN of the secret.
-    pub arn: String,
-    /// The name of the secret.
-    pub name: String,
-    /// The id of the version, if the request brought a value.
-    pub version_id: Option<String>,
+response! {
+    /// Response of [`SecretsManager::update_secret`].
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    UpdateSecretResponse {
+        /// The ARN of the secret.
+        arn: String,
+        /// The name of the secret.
+        name: String,
+        /// The id of the version, if the request brought a value.
+        version_id: Option<String>,
+    }
 }
 
 impl SecretsManager {
@@ -124,7 +125,7 @@ impl UpdateSecret {
             r#type,
         } = request;
         let mut shape = Shape::new();
-        shape.secret_id(&secret_id);
+        let secret_id = shape.secret_id(secret_id);
         shape.client_request_token(client_request_token.as_ref());
         shape.metadata(description.as_ref(), kms_key_id.as_ref());
         shape.value(secret_string.as_ref(), secret_binary.as_ref());

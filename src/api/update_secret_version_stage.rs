@@ -27,14 +27,15 @@ request! {
     }
 }
 
-/// Response of [`SecretsManager::update_secret_version_stage`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UpdateSecretVersionStageResponse {
-    /// The ARN of the secret.
-    pub arn: String,
-    /// The name of the secret.
-    pub name: String,
+response! {
+    /// Response of [`SecretsManager::update_secret_version_stage`].
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    UpdateSecretVersionStageResponse {
+        /// The ARN of the secret.
+        arn: String,
+        /// The name of the secret.
+        name: String,
+    }
 }
 
 impl SecretsManager {
@@ -98,8 +99,8 @@ impl UpdateSecretVersionStage {
         let UpdateSecretVersionStageRequest { secret_id, version_stage, remove_from_version_id, move_to_version_id } =
             request;
         let mut shape = Shape::new();
-        shape.secret_id(&secret_id);
-        shape.text("versionStage", &version_stage, 1, lim::LABEL_CHARS_MAX);
+        let secret_id = shape.secret_id(secret_id);
+        let version_stage = shape.required_text("versionStage", version_stage, 1, lim::LABEL_CHARS_MAX);
         shape.version_id("removeFromVersionId", remove_from_version_id.as_ref());
         shape.version_id("moveToVersionId", move_to_version_id.as_ref());
         shape.finish()?;

@@ -13,6 +13,7 @@ macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
+        #[cfg_attr(feature = "json", derive(serde::Deserialize), serde(from = "String"))]
         #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)+
@@ -114,11 +115,13 @@ text_enum! {
 /// # let _ = production;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "PascalCase"))]
 #[non_exhaustive]
 pub struct Filter {
     /// What is looked at. Required by every operation.
     pub key: Option<FilterKey>,
     /// 1 to 10 values of at most 512 characters.
+    #[cfg_attr(feature = "json", serde(default, deserialize_with = "crate::json::or_empty"))]
     pub values: Vec<String>,
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing here touches state, and everything here runs before anything else does.
 
+use std::fmt::Arguments;
+
 use crate::error::{Error, Result};
 use crate::model::limits as lim;
 use crate::model::tag::Tag;
@@ -29,21 +31,43 @@ impl Shape {
         Self::default()
     }
 
-    fn refuse(&mut self, value: Option<&str>, path: &str, constraint: std::fmt::Arguments<'_>) {
+    fn refuse(&mut self, value: Option<&str>, path: &str, constraint: Arguments<'_>) {
+        match value {
+            // The whole message stays bounded, whatever was sent.
+            Some(value) => {
+                let shown: String = value.chars().take(SHOWN_CHARS_MAX).collect();
+                self.note(format_args!(" '{shown}'"), path, constraint);
+            }
+            None => self.note(format_args!(""), path, constraint),
+        }
+    }
+
+    fn note(&mut self, shown: Arguments<'_>, path: &str, constraint: Arguments<'_>) {
         if self.violations.len() >= VIOLATIONS_MAX {
             return;
         }
-        let shown = match value {
-            // The whole message stays bounded, whatever was sent.
-            Some(value) => format!(" '{}'", value.chars().take(SHOWN_CHARS_MAX).collect::<String>()),
-            None => String::new(),
-        };
         self.violations.push(format!("Value{shown} at '{path}' failed to satisfy constraint: {constraint}"));
     }
 
     /// Characters of a text.
     pub(crate) fn text(&mut self, path: &str, text: &str, min: usize, max: usize) {
         self.length(path, Some(text), text.chars().count(), min, max);
+    }
+
+    /// A member that must be there. If it is not, [`finish`](Self::finish) fails, and what this gives is not used.
+    pub(crate) fn required<T: Default>(&mut self, path: &str, member: Option<T>) -> T {
+        member.unwrap_or_else(|| {
+            self.note(format_args!(" null"), path, format_args!("Member must not be null"));
+            T::default()
+        })
+    }
+
+    /// As [`required`](Self::required), of so many characters.
+    pub(crate) fn required_text(&mut self, path: &str, text: Option<String>, min: usize, max: usize) -> String {
+        if let Some(text) = &text {
+            self.text(path, text, min, max);
+        }
+        self.required(path, text)
     }
 
     pub(crate) fn optional_text(&mut self, path: &str, text: Option<&String>, min: usize, max: usize) {
@@ -113,8 +137,8 @@ impl Shape {
 
     // The members that many operations share.
 
-    pub(crate) fn secret_id(&mut self, secret_id: &str) {
-        self.text("secretId", secret_id, 1, lim::SECRET_ID_CHARS_MAX);
+    pub(crate) fn secret_id(&mut self, secret_id: Option<String>) -> String {
+        self.required_text("secretId", secret_id, 1, lim::SECRET_ID_CHARS_MAX)
     }
 
     pub(crate) fn client_request_token(&mut self, token: Option<&String>) {

@@ -12,11 +12,14 @@ use crate::model::limits as lim;
 /// assert_eq!((tag.key.as_str(), tag.value.as_str()), ("team", "payments"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Deserialize, serde::Serialize), serde(rename_all = "PascalCase"))]
 #[non_exhaustive]
 pub struct Tag {
     /// 1 to 128 characters; keys that begin with `aws:` are reserved.
+    #[cfg_attr(feature = "json", serde(default, deserialize_with = "crate::json::or_empty"))]
     pub key: String,
     /// 0 to 256 characters.
+    #[cfg_attr(feature = "json", serde(default, deserialize_with = "crate::json::or_empty"))]
     pub value: String,
 }
 

@@ -1,0 +1,314 @@
+//! Feature `json`: the service's protocol, AWS JSON 1.1, as bytes in and bytes out.
+//!
+//! [`dispatch`] is all that a server needs to speak to the SDKs: it takes what came in the header `X-Amz-Target` and the
+//! body of a POST, and gives status, content type and body of the answer. It does no I/O but the store's own, never
+//! panics, and takes time and memory in proportion to the body; limiting the body is the server's part.
+//!
+//! # Secrets
+//!
+//! The value of a secret is decoded from the body, and encoded into the answer, through buffers that are wiped. What
+//! this module cannot wipe is what it does not own: `body` belongs to the caller, and so does whatever the network
+//! stack kept of it. The answer's body wipes itself when it is dropped.
+//!
+//! # Example
+//!
+//! ```
+//! use strongroom::{SecretStore, StaticKey, wire};
+//!
+//! let store = SecretStore::in_memory().key_provider(StaticKey::new([7; 32])).open()?;
+//! let secrets = store.default_secrets_manager();
+//!
+//! let created = wire::dispatch(
+//!     &secrets,
+//!     "secretsmanager.CreateSecret",
+//!     br#"{"Name": "db/main", "SecretString": "s3cret"}"#,
+//! );
+//! assert_eq!((created.status, created.error_code.as_deref()), (200, None));
+//!
+//! let missing = wire::dispatch(&secrets, "secretsmanager.GetSecretValue", br#"{"SecretId": "nope"}"#);
+//! assert_eq!((missing.status, missing.error_code.as_deref()), (400, Some("ResourceNotFoundException")));
+//! assert_eq!(
+//!     missing.body.expose(),
+//!     br#"{"__type":"ResourceNotFoundException","Message":"Secrets Manager can't find the specified secret."}"#,
+//! );
+//! # Ok::<(), strongroom::Error>(())
+//! ```
+
+use std::borrow::Cow;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::json::Exact;
+use crate::model::value::SecretBytes;
+use crate::store::SecretsManager;
+
+/// The content type of every request and every answer.
+pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// What stands before the operation in the header `X-Amz-Target`.
+const TARGET_PREFIX: &str = "secretsmanager.";
+
+const SERIALIZATION: &str = "SerializationException";
+
+/// Operations of the API that this version has.
+const OPERATIONS: &[&str] = &[
+    "BatchGetSecretValue",
+    "CreateSecret",
+    "DeleteSecret",
+    "DescribeSecret",
+    "GetRandomPassword",
+    "GetSecretValue",
+    "ListSecretVersionIds",
+    "ListSecrets",
+    "PutSecretValue",
+    "RestoreSecret",
+    "TagResource",
+    "UntagResource",
+    "UpdateSecret",
+    "UpdateSecretVersionStage",
+];
+
+/// Operations of the API that this version does not have. They are refused, never answered as if they had worked.
+const MISSING_OPERATIONS: &[&str] = &[
+    "AssociateCrossAccountReplica",
+    "CancelRotateSecret",
+    "DeleteResourcePolicy",
+    "DisassociateCrossAccountReplica",
+    "GetResourcePolicy",
+    "ListResourcePolicies",
+    "PutResourcePolicy",
+    "RemoveRegionsFromReplication",
+    "ReplicateSecretToRegions",
+    "RotateSecret",
+    "StopReplicationToReplica",
+    "ValidateResourcePolicy",
+];
+
+/// What a server sends back.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WireResponse {
+    /// The HTTP status: 200; 400 for every error of the client's; 500 if the store failed; 501 for what this version does
+    /// not have.
+    pub status: u16,
+    /// The value of the header `Content-Type`.
+    pub content_type: &'static str,
+    /// The body, which is empty for operations without an answer. It can hold the value of a secret.
+    pub body: SecretBytes,
+    /// The code of the error, as in the body, for a server's log and counters. `None` for success.
+    pub error_code: Option<Cow<'static, str>>,
+}
+
+impl WireResponse {
+    /// An error that the server itself has to report, for example of authentication, in the service's form.
+    ///
+    /// ```
+    /// let refused = strongroom::wire::WireResponse::error(400, "ThrottlingException", "Rate exceeded");
+    /// assert_eq!(refused.body.expose(), br#"{"__type":"ThrottlingException","Message":"Rate exceeded"}"#);
+    /// ```
+    #[must_use]
+    pub fn error(status: u16, code: impl Into<Cow<'static, str>>, message: &str) -> Self {
+        let code = code.into();
+        let body = if is_modelled(&code) {
+            json(&ModelledError { code: &code, message })
+        } else {
+            json(&CommonError { code: &code, message })
+        };
+        // Two texts are always written; and a status says more than nothing.
+        let body = body.unwrap_or_else(|_| SecretBytes::from(Vec::new()));
+        Self { status, content_type: CONTENT_TYPE, body, error_code: Some(code) }
+    }
+
+    fn success(body: SecretBytes) -> Self {
+        Self { status: 200, content_type: CONTENT_TYPE, body, error_code: None }
+    }
+}
+
+impl From<&Error> for WireResponse {
+    fn from(error: &Error) -> Self {
+        let status = if error.code() == "InternalServiceError" { 500 } else { 400 };
+        Self::error(status, error.code(), error.message())
+    }
+}
+
+/// The errors that the service does not model name their text in lower case.
+fn is_modelled(code: &str) -> bool {
+    !matches!(code, "ValidationException" | "AccessDeniedException")
+}
+
+#[derive(Serialize)]
+struct ModelledError<'a> {
+    #[serde(rename = "__type")]
+    code: &'a str,
+    #[serde(rename = "Message")]
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct CommonError<'a> {
+    #[serde(rename = "__type")]
+    code: &'a str,
+    message: &'a str,
+}
+
+/// The operation that a target names, if the API has it: a name that is safe to log and to count by, whatever was sent.
+///
+/// ```
+/// assert_eq!(strongroom::wire::operation("secretsmanager.GetSecretValue"), Some("GetSecretValue"));
+/// assert_eq!(strongroom::wire::operation("secretsmanager.Nonsense"), None);
+/// ```
+#[must_use]
+pub fn operation(target: &str) -> Option<&'static str> {
+    let name = target.strip_prefix(TARGET_PREFIX)?;
+    OPERATIONS.iter().chain(MISSING_OPERATIONS).find(|operation| **operation == name).copied()
+}
+
+/// Carries out one request of the protocol.
+///
+/// `target` is the header `X-Amz-Target`, `secretsmanager.` and the name of the operation. `body` is the JSON of the
+/// request; an empty one stands for `{}`. Members that the operation does not know are ignored, `null` is the same as
+/// absent.
+///
+/// # Errors
+///
+/// Are answers too, with [`error_code`](WireResponse::error_code) set. In this order, the first that applies:
+///
+/// 1. `UnknownOperationException`: the service has no such operation.
+/// 2. `NotImplementedException`, status 501: this version has not, or not with this member.
+/// 3. `SerializationException`: the body is not JSON, not an object, names a member twice, or has a member of the wrong
+///    kind. Where is said by line and column; what, never, because it may be secret.
+/// 4. What the operation fails with: its [`code`](Error::code) and [`message`](Error::message).
+///
+/// Source: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
+#[must_use]
+pub fn dispatch(secrets: &SecretsManager, target: &str, body: &[u8]) -> WireResponse {
+    let Some(operation) = target.strip_prefix(TARGET_PREFIX) else { return unknown_operation() };
+    // Checked as a whole, because the parser does not look into what it ignores.
+    let body = match std::str::from_utf8(body) {
+        Ok("") => "{}",
+        Ok(body) => body,
+        Err(_) if self::operation(target).is_none() => return unknown_operation(),
+        Err(error) => {
+            let before = body.get(..error.valid_up_to()).unwrap_or_default();
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+            return not_json(line, column);
+        }
+    };
+    match operation {
+        "BatchGetSecretValue" => answer(body, |request| secrets.batch_get_secret_value(request)),
+        "CreateSecret" => match replication_member(body) {
+            Ok(Some(member)) => not_implemented(&format!("{member} of CreateSecret")),
+            Ok(None) => answer(body, |request| secrets.create_secret(request)),
+            Err(error) => not_serialized(&error),
+        },
+        "DeleteSecret" => answer(body, |request| secrets.delete_secret(request)),
+        "DescribeSecret" => answer(body, |request| secrets.describe_secret(request)),
+        "GetRandomPassword" => answer(body, |request| secrets.get_random_password(request)),
+        "GetSecretValue" => answer(body, |request| secrets.get_secret_value(request)),
+        "ListSecretVersionIds" => answer(body, |request| secrets.list_secret_version_ids(request)),
+        "ListSecrets" => answer(body, |request| secrets.list_secrets(request)),
+        "PutSecretValue" => answer(body, |request| secrets.put_secret_value(request)),
+        "RestoreSecret" => answer(body, |request| secrets.restore_secret(request)),
+        "TagResource" => answer_empty(body, |request| secrets.tag_resource(request)),
+        "UntagResource" => answer_empty(body, |request| secrets.untag_resource(request)),
+        "UpdateSecret" => answer(body, |request| secrets.update_secret(request)),
+        "UpdateSecretVersionStage" => answer(body, |request| secrets.update_secret_version_stage(request)),
+        missing if MISSING_OPERATIONS.contains(&missing) => not_implemented(missing),
+        _ => unknown_operation(),
+    }
+}
+
+fn answer<'a, Q: Deserialize<'a>, R: Serialize>(body: &'a str, run: impl FnOnce(Q) -> Result<R>) -> WireResponse {
+    respond(body, run, |response| json(&response))
+}
+
+fn answer_empty<'a, Q: Deserialize<'a>>(body: &'a str, run: impl FnOnce(Q) -> Result<()>) -> WireResponse {
+    respond(body, run, |()| Ok(SecretBytes::from(Vec::new())))
+}
+
+fn respond<'a, Q: Deserialize<'a>, R>(
+    body: &'a str,
+    run: impl FnOnce(Q) -> Result<R>,
+    write: impl FnOnce(R) -> serde_json::Result<SecretBytes>,
+) -> WireResponse {
+    let request = match serde_json::from_str(body) {
+        Ok(Exact(request)) => request,
+        Err(error) => return not_serialized(&error),
+    };
+    match run(request).map(write) {
+        Ok(Ok(body)) => WireResponse::success(body),
+        Ok(Err(_)) => WireResponse::from(&Error::corrupted("the answer cannot be written as JSON")),
+        Err(error) => WireResponse::from(&error),
+    }
+}
+
+/// The member of CreateSecret that asks for replication, which this version cannot do.
+fn replication_member(body: &str) -> serde_json::Result<Option<&'static str>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Replication {
+        add_replica_regions: Option<serde::de::IgnoredAny>,
+        #[serde(rename = "CrossAccountPrimaryARN")]
+        cross_account_primary_arn: Option<serde::de::IgnoredAny>,
+    }
+    let Exact(asked): Exact<Replication> = serde_json::from_str(body)?;
+    let names = [
+        asked.add_replica_regions.map(|_| "AddReplicaRegions"),
+        asked.cross_account_primary_arn.map(|_| "CrossAccountPrimaryARN"),
+    ];
+    Ok(names.into_iter().flatten().next())
+}
+
+fn unknown_operation() -> WireResponse {
+    WireResponse::error(400, "UnknownOperationException", "The requested operation is not known.")
+}
+
+fn not_implemented(what: &str) -> WireResponse {
+    WireResponse::error(501, "NotImplementedException", &format!("{what} is not implemented by this version."))
+}
+
+fn not_serialized(error: &serde_json::Error) -> WireResponse {
+    let (line, column) = (error.line(), error.column());
+    if !error.is_data() {
+        return not_json(line, column);
+    }
+    let message =
+        format!("A member of the request is of the wrong type or appears twice, before line {line}, column {column}.");
+    WireResponse::error(400, SERIALIZATION, &message)
+}
+
+fn not_json(line: usize, column: usize) -> WireResponse {
+    let message = format!("The body of the request is not valid JSON: line {line}, column {column}.");
+    WireResponse::error(400, SERIALIZATION, &message)
+}
+
+fn json(content: &impl Serialize) -> serde_json::Result<SecretBytes> {
+    let mut buffer = WipedBuffer::default();
+    serde_json::to_writer(&mut buffer, content)?;
+    Ok(SecretBytes::from(std::mem::take(&mut *buffer.0)))
+}
+
+/// Grows like a `Vec` and leaves no copy behind when it does.
+#[derive(Default)]
+struct WipedBuffer(Zeroizing<Vec<u8>>);
+
+impl io::Write for WipedBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let needed = self.0.len().saturating_add(bytes.len());
+        if needed > self.0.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(512).saturating_mul(2)));
+            larger.extend_from_slice(&self.0);
+            std::mem::swap(&mut self.0, &mut larger);
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
