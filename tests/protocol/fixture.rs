@@ -1,0 +1,121 @@
+//! A server without a network: a store in memory, and what a client sees of it.
+
+use serde_json::{Value, json};
+use strongroom::testing::{ManualClock, SeededEntropy};
+use strongroom::{Builder, SecretStore, SecretsManager, StaticKey, wire};
+
+/// 2023-11-14T22:13:20.123Z.
+pub(crate) const START_MILLIS: i64 = 1_700_000_000_123;
+pub(crate) const START: f64 = 1_700_000_000.123;
+
+pub(crate) struct Server {
+    pub(crate) store: SecretStore,
+    pub(crate) clock: ManualClock,
+    secrets: SecretsManager,
+}
+
+/// What came back.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The code of an error; empty for success.
+    pub(crate) code: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Server {
+    pub(crate) fn new() -> Self {
+        Self::with(SecretStore::in_memory(), |builder| builder.key_provider(StaticKey::new([7; 32])))
+    }
+
+    pub(crate) fn with(builder: Builder, settings: impl FnOnce(Builder) -> Builder) -> Self {
+        let clock = ManualClock::at_millis(START_MILLIS);
+        let builder = builder.clock(clock.clone()).entropy(SeededEntropy::new(1));
+        let store = settings(builder).open().expect("the store opens");
+        Self { secrets: store.default_secrets_manager(), store, clock }
+    }
+
+    /// Two versions of a secret `app`: the first is current, the second has the label `own`.
+    pub(crate) fn with_app() -> Self {
+        let server = Self::new();
+        let create = json!({"Name": "app", "ClientRequestToken": token(1), "SecretString": "one"});
+        server.ok("CreateSecret", &create);
+        let put = json!({
+            "SecretId": "app", "ClientRequestToken": token(2), "SecretString": "two", "VersionStages": ["own"],
+        });
+        server.ok("PutSecretValue", &put);
+        server
+    }
+
+    /// A request as a client sends it.
+    pub(crate) fn send(&self, operation: &str, body: &Value) -> Answer {
+        self.send_bytes(operation, body.to_string().as_bytes())
+    }
+
+    pub(crate) fn send_bytes(&self, operation: &str, body: &[u8]) -> Answer {
+        self.send_to(&format!("secretsmanager.{operation}"), body)
+    }
+
+    pub(crate) fn send_to(&self, target: &str, body: &[u8]) -> Answer {
+        let response = wire::dispatch(&self.secrets, target, body);
+        assert_eq!(response.content_type, "application/x-amz-json-1.1");
+        let code = response.error_code.as_deref().unwrap_or_default().to_owned();
+        Answer { status: response.status, code, bytes: response.body.expose().to_vec() }
+    }
+
+    /// A request that succeeds, and its answer.
+    pub(crate) fn ok(&self, operation: &str, body: &Value) -> Value {
+        let answer = self.send(operation, body);
+        assert_eq!((answer.status, answer.code.as_str()), (200, ""), "{operation} {body}: {answer}");
+        if answer.bytes.is_empty() { Value::Null } else { answer.json() }
+    }
+
+    /// Fails unless the server still works, and nothing was stored since `before`.
+    pub(crate) fn check_unchanged(&self, before: u64, row: &str) {
+        assert_eq!(self.epoch(), before, "{row}: something was stored");
+        let made = self.ok("CreateSecret", &json!({"Name": "still-works", "SecretString": "yes"}));
+        let read = self.ok("GetSecretValue", &json!({"SecretId": made["ARN"]}));
+        assert_eq!(read["SecretString"], "yes", "{row}");
+        self.ok("DeleteSecret", &json!({"SecretId": "still-works", "ForceDeleteWithoutRecovery": true}));
+    }
+
+    /// Rises with every change.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.store.stats().expect("the store can be asked").epoch
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{self} is not JSON: {error}"))
+    }
+
+    /// The text of an error, from the member that has it for this code.
+    pub(crate) fn message(&self) -> String {
+        let body = self.json();
+        let member = match self.code.as_str() {
+            "ValidationException" | "AccessDeniedException" => "message",
+            _ => "Message",
+        };
+        assert_eq!(body["__type"], self.code.as_str(), "{self}");
+        assert_eq!(body.as_object().unwrap().len(), 2, "{self}");
+        body[member].as_str().unwrap_or_else(|| panic!("{self} has no {member}")).to_owned()
+    }
+
+    /// Fails unless this is an error with this code and text.
+    pub(crate) fn check(&self, row: &str, status: u16, code: &str, message: &str) {
+        assert_eq!((self.status, self.code.as_str()), (status, code), "{row}: {self}");
+        assert_eq!(self.message(), message, "{row}");
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body: String = String::from_utf8_lossy(&self.bytes).chars().take(400).collect();
+        write!(f, "{} {} {body}", self.status, self.code)
+    }
+}
+
+pub(crate) fn token(number: usize) -> String {
+    format!("token-{number:030}")
+}

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Reduces the service's API model, and its examples, to what the tests need.
+
+    trim.py model    service-2.json   > api_model.json
+    trim.py examples examples-1.json  > examples.json
+    trim.py seeds    examples.json DIRECTORY
+
+The model keeps names, kinds and limits; no documentation and no other text. The seeds are the examples as inputs of the
+fuzz target, each after requests that make its success possible.
+"""
+
+import json
+import pathlib
+import sys
+
+LIMITS = ("min", "max", "pattern", "enum", "sensitive", "required", "exception")
+
+
+def shape(of):
+    kept = {"type": of["type"]}
+    kept.update((limit, of[limit]) for limit in LIMITS if limit in of)
+    if "members" in of:
+        kept["members"] = {name: member["shape"] for name, member in of["members"].items()}
+    for part in ("member", "key", "value"):
+        if part in of:
+            kept[part] = of[part]["shape"]
+    return kept
+
+
+def operation(of):
+    kept = {"input": of["input"]["shape"]}
+    if "output" in of:
+        kept["output"] = of["output"]["shape"]
+    kept["errors"] = [error["shape"] for error in of["errors"]]
+    return kept
+
+
+def model(path):
+    whole = json.loads(pathlib.Path(path).read_text())
+    return {
+        "operations": {name: operation(of) for name, of in whole["operations"].items()},
+        "shapes": {name: shape(of) for name, of in whole["shapes"].items()},
+    }
+
+
+def examples(path):
+    whole = json.loads(pathlib.Path(path).read_text())["examples"]
+    return [
+        {"operation": name, **{part: example[part] for part in ("input", "output") if part in example}}
+        for name, several in whole.items()
+        for example in several
+    ]
+
+
+def lines(content):
+    """One entry a line, so that changes can be read."""
+    if isinstance(content, list):
+        return "[\n" + ",\n".join(json.dumps(entry) for entry in content) + "\n]\n"
+    parts = []
+    for part, entries in content.items():
+        rows = [f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items()]
+        parts.append(f"{json.dumps(part)}: {{\n" + ",\n".join(rows) + "\n}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def request(operation, **members):
+    return f"secretsmanager.{operation}\n{json.dumps(members)}"
+
+
+def world(secret):
+    """Two versions of a secret, as the examples know them, with a label, a tag and a description."""
+    first, second = "EXAMPLE1-90ab-cdef-fedc-ba987SECRET1", "EXAMPLE2-90ab-cdef-fedc-ba987SECRET2"
+    return [
+        request("CreateSecret", Name=secret, ClientRequestToken=first, SecretString="one", Description="My database",
+                Tags=[{"Key": "FirstTag", "Value": "SomeValue"}]),
+        request("PutSecretValue", SecretId=secret, ClientRequestToken=second, SecretBinary="dHdv",
+                VersionStages=["STAGINGLABEL2"]),
+    ]
+
+
+# What the examples do not show.
+STORIES = {
+    "pages": [
+        *(request("CreateSecret", Name=f"prod/{name}", SecretString=name) for name in "abc"),
+        request("ListSecrets", MaxResults=1, SortBy="name", SortOrder="desc"),
+        request("ListSecrets", MaxResults=1, SortBy="name", SortOrder="desc", NextToken="@NEXT@"),
+        request("BatchGetSecretValue", Filters=[{"Key": "name", "Values": ["prod/", "!x"]}], MaxResults=2),
+        request("BatchGetSecretValue", Filters=[{"Key": "name", "Values": ["prod/", "!x"]}], MaxResults=2,
+                NextToken="@NEXT@"),
+    ],
+    "deletion": [
+        *world("main"),
+        request("DeleteSecret", SecretId="main", RecoveryWindowInDays=7),
+        request("GetSecretValue", SecretId="main"),
+        request("ListSecrets", IncludePlannedDeletion=True),
+        request("RestoreSecret", SecretId="@ARN@"),
+        request("DeleteSecret", SecretId="main"),
+        "@advance 2592001",
+        request("DescribeSecret", SecretId="main"),
+        request("CreateSecret", Name="main", SecretString="again"),
+        request("DeleteSecret", SecretId="main", ForceDeleteWithoutRecovery=True),
+    ],
+    "labels": [
+        *world("main"),
+        request("PutSecretValue", SecretId="main", SecretString="three", VersionStages=["AWSPENDING", "own"]),
+        request("UpdateSecretVersionStage", SecretId="main", VersionStage="AWSCURRENT", MoveToVersionId="@VERSION@",
+                RemoveFromVersionId="EXAMPLE1-90ab-cdef-fedc-ba987SECRET1"),
+        request("UpdateSecretVersionStage", SecretId="main", VersionStage="own", RemoveFromVersionId="@VERSION@"),
+        request("ListSecretVersionIds", SecretId="main", IncludeDeprecated=True, MaxResults=1),
+        request("ListSecretVersionIds", SecretId="main", IncludeDeprecated=True, MaxResults=1, NextToken="@NEXT@"),
+        request("GetSecretValue", SecretId="@ARN@", VersionId="@VERSION@", VersionStage="AWSCURRENT"),
+    ],
+    "refusals": [
+        request("CreateSecret", Name="main", SecretString=""),
+        request("CreateSecret", SecretBinary="no base64", Tags=[{"Value": "v"}, {"Key": "k"}]),
+        request("ListSecrets", Filters=[{"Key": "colour", "Values": ["*"]}], MaxResults=101, SortBy="size"),
+        request("GetRandomPassword", PasswordLength=0, ExcludeLowercase=True, ExcludeCharacters="abc"),
+        'secretsmanager.CreateSecret\n{"Name": "main", "SecretString": "\\u00e9\\ud83d\\ude00\\n", "Name": "twice"}',
+        'secretsmanager.CreateSecret\n{"Name": "main", "SecretString": "\\ud83d", "Unknown": [[[{}]]]}',
+        'secretsmanager.CreateSecret\n{"Name": "main", "AddReplicaRegions": [{"Region": "eu-west-3"}]}',
+        "secretsmanager.Nothing\n{}",
+        "createSecret\n",
+    ],
+}
+
+
+def seeds(path, directory):
+    stories = dict(STORIES)
+    for number, example in enumerate(json.loads(pathlib.Path(path).read_text())):
+        secret = example["input"].get("SecretId", "other")
+        stories[f"example-{number:02}-{example['operation']}"] = [
+            *world(secret),
+            *([request("DeleteSecret", SecretId=secret)] if example["operation"] == "RestoreSecret" else []),
+            request(example["operation"], **example["input"]),
+            request("DescribeSecret", SecretId=secret),
+        ]
+    for name, story in stories.items():
+        (pathlib.Path(directory) / name).write_text("\n---\n".join(story))
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["model", path]:
+            sys.stdout.write(lines(model(path)))
+        case ["examples", path]:
+            sys.stdout.write(lines(examples(path)))
+        case ["seeds", path, directory]:
+            seeds(path, directory)
+        case _:
+            sys.exit(__doc__)
