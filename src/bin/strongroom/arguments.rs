@@ -1,0 +1,436 @@
+//! The arguments, and the help that teaches them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::failure::EXIT_CODES;
+
+/// An encrypted secret store in one directory, with the data model of AWS Secrets Manager.
+///
+/// `strongroom serve` lets every AWS SDK and the AWS CLI speak to it; the other commands work on the directory
+/// themselves, without a server. One process at a time can have a store open.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, max_term_width = 100, after_help = EXIT_CODES, after_long_help = format!("{FIRST_SESSION}\n\n{EXIT_CODES}"))]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const FIRST_SESSION: &str = "\
+A first session:
+  $ strongroom init --dir ./vault
+  $ printf s3cret | strongroom create db/main --dir ./vault
+  $ strongroom get db/main --dir ./vault
+
+With an SDK or the AWS CLI:
+  $ strongroom serve --dir ./vault
+  $ export AWS_ACCESS_KEY_ID=000000000000 AWS_SECRET_ACCESS_KEY=any AWS_DEFAULT_REGION=us-east-1
+  $ aws secretsmanager get-secret-value --secret-id db/main --endpoint-url http://127.0.0.1:4566";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a store over HTTP, to AWS SDKs and the AWS CLI
+    Serve(Serve),
+    /// Make a new store, and a key for it unless there is one
+    Init(Init),
+    /// Create a secret; its value comes from standard input or a file
+    Create(Create),
+    /// Print the value of a secret
+    Get(Get),
+    /// Store a new value of a secret
+    Put(Put),
+    /// List secrets
+    List(List),
+    /// Show everything of a secret but its values
+    Describe(Describe),
+    /// List the versions of a secret
+    Versions(Versions),
+    /// Add tags to a secret, or remove them
+    Tag(Tag),
+    /// Schedule a secret for deletion, or remove it at once
+    Delete(Delete),
+    /// Take back a scheduled deletion
+    Restore(Restore),
+    /// Print a random password; nothing is stored
+    RandomPassword(RandomPassword),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// Which store, and what opens it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Store")]
+pub(crate) struct Place {
+    /// The directory of the store
+    #[arg(long, env = "STRONGROOM_DIR", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) key: Key,
+
+    /// The account whose secrets are meant: 12 digits
+    #[arg(long, env = "STRONGROOM_ACCOUNT", value_name = "ID", default_value = "000000000000")]
+    pub(crate) account: String,
+
+    /// The Region whose secrets are meant
+    #[arg(long, env = "STRONGROOM_REGION", value_name = "REGION", default_value = "us-east-1")]
+    pub(crate) region: String,
+}
+
+/// What opens the store. Without any of these: `--keyring DIR.keyring`, beside the store.
+#[derive(Debug, Clone, Args)]
+#[group(multiple = false)]
+pub(crate) struct Key {
+    /// A keyring: a file of named keys with states. The default, as DIR.keyring beside the store
+    #[arg(long, env = "STRONGROOM_KEYRING", value_name = "FILE")]
+    pub(crate) keyring: Option<PathBuf>,
+
+    /// A file with one key, which stands for every KMS key id, ARN and alias
+    #[arg(long, env = "STRONGROOM_KEY_FILE", value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+
+    /// Ask for a passphrase on the terminal
+    #[arg(long)]
+    pub(crate) passphrase: bool,
+
+    /// Read the passphrase from this inherited file descriptor; one newline at its end is dropped
+    #[arg(long, value_name = "FD")]
+    pub(crate) passphrase_fd: Option<u32>,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Format {
+    /// Print JSON with the member names of the API, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = SERVE_HELP)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// Where to listen; port 0 takes a free one. Anything but loopback needs --verify-signatures
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4566")]
+    pub(crate) listen: SocketAddr,
+
+    /// A JSON file that maps access key ids to accounts, principals and secret keys
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
+
+    /// Refuse every request that is not signed with one of the --credentials
+    #[arg(long, requires = "credentials")]
+    pub(crate) verify_signatures: bool,
+
+    /// Offer the administrative endpoint /_strongroom/: reset, clock, maintain, stats
+    #[arg(long)]
+    pub(crate) admin: bool,
+
+    /// A further host name that clients may use for this server (can be given several times)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_host: Vec<String>,
+
+    /// The longest body that is read; more is answered with status 413
+    #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024)]
+    pub(crate) max_body_bytes: usize,
+
+    /// Seconds between two rounds of maintenance, which purges what is past its recovery window; 0 for none
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) maintain_every: u64,
+
+    /// When a change is acknowledged
+    #[arg(long, value_enum, default_value_t = Durability::Immediate)]
+    pub(crate) durability: Durability,
+
+    /// How log lines on standard error are written
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+
+    /// What is logged
+    #[arg(long, value_enum, default_value_t = LogLevel::Info)]
+    pub(crate) log_level: LogLevel,
+}
+
+const SERVE_HELP: &str = "\
+The account of a request is the one that --credentials gives its access key id; without that, the
+access key id itself if it is 12 digits; else --account. Its Region is the one it is signed for, or
+--region. Signatures are checked only with --verify-signatures.
+
+When the server is ready it prints one line on standard output: listening on http://ADDRESS:PORT.
+SIGINT and SIGTERM end it: calls that are under way are finished, and the store is closed.";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Durability {
+    /// When it is on disk
+    Immediate,
+    /// When it is written; a crash can lose the last moments. For tests that are thrown away
+    Eventual,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Value")]
+pub(crate) struct Value {
+    /// Read the value from this file, or from standard input if it is `-`; nothing is added or dropped
+    #[arg(long, value_name = "FILE", conflicts_with = "value")]
+    pub(crate) value_file: Option<PathBuf>,
+
+    /// Store the value as bytes (SecretBinary) rather than as text (SecretString)
+    #[arg(long)]
+    pub(crate) binary: bool,
+
+    /// The value itself. Every process of this machine can read arguments, and shells remember them
+    #[arg(long, value_name = "TEXT", requires = "insecure_value_argument")]
+    pub(crate) value: Option<String>,
+
+    /// Allow --value
+    #[arg(long, requires = "value")]
+    pub(crate) insecure_value_argument: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// The name: letters, digits and /_+=.@!-
+    pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    #[command(flatten)]
+    pub(crate) value: Value,
+
+    /// Create the secret without a value
+    #[arg(long, conflicts_with_all = ["value_file", "value", "binary"])]
+    pub(crate) no_value: bool,
+
+    /// What the secret is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+
+    /// The key that protects the values: a key id, key ARN, alias or alias ARN
+    #[arg(long, value_name = "KEY")]
+    pub(crate) kms_key_id: Option<String>,
+
+    /// A tag (can be given several times)
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    pub(crate) tags: Vec<String>,
+
+    /// 32 to 64 characters: the id of the first version. A repeated call with the same id and value is harmless
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// The name or ARN
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// The version, by its id
+    #[arg(long, value_name = "ID")]
+    pub(crate) version_id: Option<String>,
+
+    /// The version, by a staging label
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) version_stage: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Put {
+    /// The name or ARN
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    #[command(flatten)]
+    pub(crate) value: Value,
+
+    /// A staging label for the new version instead of AWSCURRENT (can be given several times)
+    #[arg(long = "version-stage", value_name = "LABEL")]
+    pub(crate) version_stages: Vec<String>,
+
+    /// 32 to 64 characters: the id of the new version. A repeated call with the same id and value is harmless
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// KEY=VALUE, where KEY is name, description, tag-key, tag-value, primary-region, owning-service or all, and a VALUE
+    /// that begins with ! excludes (can be given several times: all must hold)
+    #[arg(long = "filter", value_name = "KEY=VALUE")]
+    pub(crate) filters: Vec<String>,
+
+    /// Also secrets that are scheduled for deletion
+    #[arg(long)]
+    pub(crate) include_deleted: bool,
+
+    /// What to sort by: created-date, last-accessed-date, last-changed-date or name
+    #[arg(long, value_name = "WHAT", default_value = "name")]
+    pub(crate) sort_by: String,
+
+    /// Largest first
+    #[arg(long)]
+    pub(crate) descending: bool,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Describe {
+    /// The name or ARN
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Versions {
+    /// The name or ARN
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// Also versions without labels
+    #[arg(long)]
+    pub(crate) include_deprecated: bool,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tag {
+    /// The name or ARN
+    pub(crate) id: String,
+
+    /// Tags to add, or to change
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) tags: Vec<String>,
+
+    /// A key to remove (can be given several times)
+    #[arg(long, value_name = "KEY")]
+    pub(crate) remove: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// The name or ARN
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// For how many days the secret can be restored: 7 to 30. Without: 30
+    #[arg(long, value_name = "DAYS", conflicts_with = "force")]
+    pub(crate) recovery_window: Option<i64>,
+
+    /// Remove the secret at once and for good
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The name or ARN
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RandomPassword {
+    /// How many characters: 1 to 4,096
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub(crate) length: i64,
+
+    /// Characters that must not appear
+    #[arg(long, value_name = "CHARACTERS")]
+    pub(crate) exclude_characters: Option<String>,
+
+    /// Types of characters to leave out: numbers, punctuation, uppercase, lowercase
+    #[arg(long, value_enum, value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) exclude: Vec<CharacterType>,
+
+    /// A space may appear
+    #[arg(long)]
+    pub(crate) include_space: bool,
+
+    /// Not every type of character has to appear
+    #[arg(long)]
+    pub(crate) any_types: bool,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CharacterType {
+    Numbers,
+    Punctuation,
+    Uppercase,
+    Lowercase,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}

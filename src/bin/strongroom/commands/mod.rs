@@ -1,0 +1,21 @@
+//! The everyday commands: each opens the store, makes one call, and prints what it gave.
+
+pub(crate) mod completions;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod describe;
+pub(crate) mod get;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod put;
+pub(crate) mod random_password;
+pub(crate) mod restore;
+pub(crate) mod tag;
+pub(crate) mod versions;
+
+use crate::failure::Failure;
+
+/// `KEY=VALUE`, split at the first `=`.
+fn pair<'a>(text: &'a str, option: &str) -> Result<(&'a str, &'a str), Failure> {
+    text.split_once('=').ok_or_else(|| Failure::usage(format!("{option} wants KEY=VALUE, and got `{text}`")))
+}

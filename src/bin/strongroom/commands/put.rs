@@ -1,0 +1,24 @@
+//! `strongroom put`.
+
+use strongroom::PutSecretValueRequest;
+
+use crate::arguments::Put;
+use crate::failure::Failure;
+use crate::{output, place, values};
+
+pub(crate) fn run(arguments: Put) -> Result<(), Failure> {
+    let Put { id, place, value, version_stages, token, format } = arguments;
+    let secrets = place::open(&place)?;
+    let mut request = PutSecretValueRequest::new(id, values::read(&value)?);
+    request.client_request_token = token;
+    request.version_stages = (!version_stages.is_empty()).then_some(version_stages);
+    let put = secrets.put_secret_value(request)?;
+    if format.json {
+        return output::json(&put);
+    }
+    output::members([
+        ("ARN", Some(put.arn)),
+        ("Version", Some(put.version_id)),
+        ("Labels", Some(put.version_stages.join(", "))),
+    ])
+}

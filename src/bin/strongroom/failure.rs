@@ -1,0 +1,120 @@
+//! What the command says, and which code it exits with, when it cannot do what was asked.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use strongroom::{Error, ErrorKind};
+
+/// Exit codes. 0 is success, and 2 is the argument parser's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    Other = 1,
+    Usage = 2,
+    NotFound = 3,
+    Conflict = 4,
+    Invalid = 5,
+    Key = 6,
+    InUse = 7,
+    Damaged = 8,
+}
+
+/// The same as text, for `--help`.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  success
+  1  another failure
+  2  wrong usage
+  3  there is no such secret, version or store
+  4  it exists already, or its state does not allow this
+  5  the request is invalid
+  6  a key is missing, wrong, or cannot be used
+  7  the store is open in another process
+  8  the store is damaged, or newer than this version";
+
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: Code,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Code::Usage, message)
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What failed, in front of why.
+    pub(crate) fn during(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    pub(crate) fn report(&self) -> ExitCode {
+        // Nobody is left to be told if this fails.
+        let mut stderr = io::stderr().lock();
+        let _ = writeln!(stderr, "error: {}", self.message);
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(stderr, "hint: {hint}");
+        }
+        ExitCode::from(self.code as u8)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        use ErrorKind as K;
+        let (code, hint) = match error.kind() {
+            K::ResourceNotFound => (Code::NotFound, None),
+            K::ResourceExists | K::InvalidRequest | K::StoreExists => (Code::Conflict, None),
+            K::Validation | K::InvalidParameter | K::InvalidNextToken | K::LimitExceeded => (Code::Invalid, None),
+            K::KeyAccessDenied(_) | K::EncryptionFailure(_) | K::DecryptionFailure(_) | K::KeyProviderOutage(_) => {
+                (Code::Key, None)
+            }
+            K::KeyFile => (Code::Key, None),
+            K::WrongKey(_) => {
+                (Code::Key, Some("give the key file, keyring or passphrase with which the store was made"))
+            }
+            K::NotAStore => (Code::NotFound, Some("`strongroom init --dir DIR` makes a store")),
+            K::AlreadyOpen => (
+                Code::InUse,
+                Some("one process at a time: stop the server or the other command, or speak to the server"),
+            ),
+            K::Corrupted | K::UnsupportedFormat { .. } => (Code::Damaged, None),
+            _ => (Code::Other, None),
+        };
+        let failure = Self::new(code, error.to_string());
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::new(Code::Other, error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::from(io::Error::from(error))
+    }
+}

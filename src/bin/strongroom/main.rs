@@ -1,0 +1,41 @@
+//! The `strongroom` command: an offline Secrets Manager in one directory, over HTTP or from the shell.
+
+mod arguments;
+mod commands;
+mod failure;
+mod output;
+mod place;
+mod serve;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Serve(serve) => serve::run(serve),
+        Command::Init(init) => commands::init::run(&init),
+        Command::Create(create) => commands::create::run(create),
+        Command::Get(get) => commands::get::run(get),
+        Command::Put(put) => commands::put::run(put),
+        Command::List(list) => commands::list::run(list),
+        Command::Describe(describe) => commands::describe::run(describe),
+        Command::Versions(versions) => commands::versions::run(versions),
+        Command::Tag(tag) => commands::tag::run(tag),
+        Command::Delete(delete) => commands::delete::run(delete),
+        Command::Restore(restore) => commands::restore::run(restore),
+        Command::RandomPassword(password) => commands::random_password::run(password),
+        Command::Completions(completions) => commands::completions::run(&completions),
+    }
+}

@@ -1,0 +1,225 @@
+//! Whose secrets a request is about, and whether it is let in.
+
+use std::net::IpAddr;
+
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::request::Parts;
+use strongroom::wire::WireResponse;
+use strongroom::{Clock as _, SystemClock};
+
+use crate::arguments::Serve;
+use crate::serve::credentials::Credentials;
+use crate::serve::sigv4::{self, SignedRequest};
+
+/// The account and Region of a request, and who sent it as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    pub(super) account: String,
+    pub(super) region: String,
+    pub(super) principal: Option<String>,
+}
+
+/// How callers are told apart.
+#[derive(Debug)]
+pub(super) struct Callers {
+    credentials: Option<Credentials>,
+    must_sign: bool,
+    /// Names of this server, besides those of the loopback interface. Not looked at where signatures are.
+    hosts: Vec<String>,
+    account: String,
+    region: String,
+}
+
+impl Callers {
+    pub(super) fn new(arguments: &Serve, credentials: Option<Credentials>) -> Self {
+        Self {
+            credentials,
+            must_sign: arguments.verify_signatures,
+            hosts: arguments.allow_host.clone(),
+            account: arguments.place.account.clone(),
+            region: arguments.place.region.clone(),
+        }
+    }
+
+    /// Refuses what a web page could send on behalf of whoever looks at it: a server without signatures trusts everybody
+    /// on this machine, but not every page that their browser shows.
+    pub(super) fn check_origin(&self, parts: &Parts) -> Result<(), WireResponse> {
+        if parts.headers.contains_key(ORIGIN) {
+            return Err(forbidden("Requests from web pages are not served."));
+        }
+        if self.must_sign {
+            return Ok(());
+        }
+        let host = match parts.headers.get(HOST).map(|host| host.to_str()) {
+            None => return Ok(()),
+            Some(host) => host.unwrap_or_default(),
+        };
+        if self.is_ours(host) {
+            return Ok(());
+        }
+        Err(forbidden("This host name is not one of the server's. It is started with --allow-host for further names."))
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let name = host_name(host);
+        let is_loopback = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_local = name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost");
+        is_loopback || is_local || self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+    }
+
+    /// Who has sent a request.
+    pub(super) fn identify(&self, parts: &Parts, body: &[u8]) -> Result<Caller, WireResponse> {
+        if self.must_sign {
+            return self.verify(parts, body);
+        }
+        let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some(scope) = authorization.and_then(sigv4::scope) else {
+            return Ok(Caller { account: self.account.clone(), region: self.region.clone(), principal: None });
+        };
+        let known = self.credentials.as_ref().and_then(|credentials| credentials.identify(scope.access_key_id));
+        let (account, principal) = match known {
+            Some((account, principal)) => (account, principal),
+            None if is_account(scope.access_key_id) => (scope.access_key_id, None),
+            None => (self.account.as_str(), None),
+        };
+        Ok(Caller {
+            account: account.to_owned(),
+            region: scope.region.unwrap_or(&self.region).to_owned(),
+            principal: principal.map(str::to_owned),
+        })
+    }
+
+    fn verify(&self, parts: &Parts, body: &[u8]) -> Result<Caller, WireResponse> {
+        let headers: Vec<(&str, &[u8])> =
+            parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let request = SignedRequest {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &headers,
+            body,
+        };
+        let nobody = Credentials::default();
+        let credentials = self.credentials.as_ref().unwrap_or(&nobody);
+        // Clients sign with the time of their own clocks, whatever the store's clock was moved to.
+        let identity = sigv4::verify(&request, credentials, SystemClock.now())
+            .map_err(|error| WireResponse::error(error.status(), error.code(), error.message()))?;
+        Ok(Caller { account: identity.account, region: identity.region, principal: identity.principal })
+    }
+}
+
+fn forbidden(message: &str) -> WireResponse {
+    WireResponse::error(403, "AccessDeniedException", message)
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A `Host` header without its port.
+fn host_name(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn callers() -> Callers {
+        Callers {
+            credentials: Some(
+                Credentials::parse(
+                    br#"{"credentials": [{"access_key_id": "AKIDALICE", "secret_access_key": "x",
+                        "account": "111122223333", "principal": "arn:aws:iam::111122223333:user/alice"}]}"#,
+                )
+                .unwrap(),
+            ),
+            must_sign: false,
+            hosts: vec!["vault.test".to_owned()],
+            account: "999999999999".to_owned(),
+            region: "eu-west-1".to_owned(),
+        }
+    }
+
+    fn parts(headers: &[(&str, &str)]) -> Parts {
+        let mut request = axum::http::Request::builder().uri("/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn the_account_and_region_come_from_the_scope_of_the_signature() {
+        let rows = [
+            (
+                "AWS4-HMAC-SHA256 Credential=AKIDALICE/20260101/us-west-2/secretsmanager/aws4_request, SignedHeaders=host, Signature=0",
+                "111122223333",
+                "us-west-2",
+            ),
+            (
+                "AWS4-HMAC-SHA256 Credential=444455556666/20260101/us-west-2/secretsmanager/aws4_request, SignedHeaders=host, Signature=0",
+                "444455556666",
+                "us-west-2",
+            ),
+            (
+                "AWS4-HMAC-SHA256 Credential=test/20260101/us-west-2/secretsmanager/aws4_request, SignedHeaders=host, Signature=0",
+                "999999999999",
+                "us-west-2",
+            ),
+            (
+                "AWS4-HMAC-SHA256 Credential=test/20260101/NOT A REGION/secretsmanager/aws4_request",
+                "999999999999",
+                "eu-west-1",
+            ),
+            ("Bearer nothing", "999999999999", "eu-west-1"),
+            ("", "999999999999", "eu-west-1"),
+        ];
+        for (authorization, account, region) in rows {
+            let caller = callers().identify(&parts(&[("authorization", authorization)]), b"").unwrap();
+            assert_eq!((caller.account.as_str(), caller.region.as_str()), (account, region), "{authorization}");
+        }
+        let caller = callers().identify(&parts(&[]), b"").unwrap();
+        assert_eq!((caller.account.as_str(), caller.region.as_str()), ("999999999999", "eu-west-1"));
+    }
+
+    #[test]
+    fn a_name_that_is_not_the_servers_is_refused_and_so_is_a_web_page() {
+        let rows = [
+            ("127.0.0.1:4566", true),
+            ("127.0.0.1", true),
+            ("127.8.9.10:1", true),
+            ("[::1]:4566", true),
+            ("[::1]", true),
+            ("localhost:4566", true),
+            ("LocalHost", true),
+            ("secrets.localhost:4566", true),
+            ("vault.test:4566", true),
+            ("evil.example:4566", false),
+            ("localhost.evil.example", false),
+            ("192.168.1.5:4566", false),
+            ("0.0.0.0:4566", false),
+            ("", false),
+            ("::::", false),
+        ];
+        for (host, is_served) in rows {
+            assert_eq!(callers().check_origin(&parts(&[("host", host)])).is_ok(), is_served, "{host}");
+        }
+        assert!(callers().check_origin(&parts(&[])).is_ok());
+        let page = parts(&[("host", "localhost"), ("origin", "http://localhost:3000")]);
+        assert_eq!(callers().check_origin(&page).unwrap_err().status, 403);
+    }
+
+    #[test]
+    fn where_signatures_are_required_nothing_else_counts() {
+        let callers = Callers { must_sign: true, ..callers() };
+        let claims = "AWS4-HMAC-SHA256 Credential=444455556666/20260101/us-west-2/secretsmanager/aws4_request, SignedHeaders=host, Signature=0";
+        for headers in [&[][..], &[("authorization", claims)], &[("authorization", "Bearer x")]] {
+            assert_eq!(callers.identify(&parts(headers), b"").unwrap_err().status, 400);
+        }
+        assert!(callers.check_origin(&parts(&[("host", "vault.example")])).is_ok());
+    }
+}

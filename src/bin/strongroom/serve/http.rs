@@ -1,0 +1,223 @@
+//! From an HTTP request to a call of the engine and back.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use strongroom::wire::{self, WireResponse};
+use strongroom::{Entropy as _, OsEntropy, SecretBytes};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::serve::admin;
+use crate::serve::body::{self, Unread};
+use crate::serve::caller::{Caller, Callers};
+use crate::serve::clock::ServerClock;
+use crate::serve::shelf::Shelf;
+
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// What every request shares.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) callers: Callers,
+    pub(super) clock: ServerClock,
+    pub(super) has_admin: bool,
+    pub(super) body_bytes_max: usize,
+}
+
+/// What the log says about a request besides its status.
+#[derive(Debug, Clone, Default)]
+struct Note {
+    operation: &'static str,
+    error_code: String,
+    caller: Option<Caller>,
+}
+
+pub(super) fn router(server: Server) -> Router {
+    let server = Arc::new(server);
+    let mut router = Router::new().route("/", post(call)).route("/health", get(health));
+    if server.has_admin {
+        router = router
+            .route("/_strongroom/reset", post(administer))
+            .route("/_strongroom/clock", get(administer).post(administer))
+            .route("/_strongroom/maintain", post(administer))
+            .route("/_strongroom/stats", get(administer));
+    }
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), attend))
+        .with_state(server)
+}
+
+/// What is done for every request: who may come in at all, a request id, a line in the log.
+async fn attend(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id();
+    let (parts, body) = request.into_parts();
+    let mut response = match server.callers.check_origin(&parts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(refused) => respond(refused, Note::default()),
+    };
+    let Note { operation, error_code, caller } = response.extensions_mut().remove().unwrap_or_default();
+    let (account, region, principal) = match &caller {
+        Some(Caller { account, region, principal }) => (account.as_str(), region.as_str(), principal.as_deref()),
+        None => ("", "", None),
+    };
+    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
+    if status >= 500 {
+        tracing::error!(request_id, operation, status, error_code, account, region, principal, micros, "request");
+    } else {
+        tracing::info!(request_id, operation, status, error_code, account, region, principal, micros, "request");
+    }
+    if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, request_id);
+    }
+    response
+}
+
+/// One call of the API.
+async fn call(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let target = parts.headers.get(TARGET).and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned();
+    let mut note = Note { operation: wire::operation(&target).unwrap_or_default(), ..Note::default() };
+    let (caller, body) = match receive(&server, &parts, body).await {
+        Ok(received) => received,
+        Err(refused) => return respond(refused, note),
+    };
+    if !is_json(&parts, wire::CONTENT_TYPE) {
+        let refused = WireResponse::error(400, "UnknownOperationException", "The content type is not the protocol's.");
+        return respond(refused, note);
+    }
+    note.caller = Some(caller.clone());
+    let answered = tokio::task::spawn_blocking(move || dispatch(&server.shelf, &caller, &target, &body)).await;
+    respond(answered.unwrap_or_else(|_| internal("a call ended early")), note)
+}
+
+fn dispatch(shelf: &Shelf, caller: &Caller, target: &str, body: &[u8]) -> WireResponse {
+    let Caller { account, region, principal: _ } = caller;
+    let answered = shelf.with(|store| {
+        // A Region that is none comes from a client, and is its mistake.
+        let Ok(secrets) = store.secrets_manager(account, region) else {
+            return Ok(WireResponse::error(
+                400,
+                "InvalidSignatureException",
+                "Credential should be scoped to a valid region.",
+            ));
+        };
+        Ok(wire::dispatch(&secrets, target, body))
+    });
+    answered.unwrap_or_else(|failure| internal(&failure.to_string()))
+}
+
+/// One call of the administrative endpoint.
+async fn administer(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let note = Note { operation: "(administration)", ..Note::default() };
+    let (parts, body) = request.into_parts();
+    let (_, body) = match receive(&server, &parts, body).await {
+        Ok(received) => received,
+        Err(refused) => return respond(refused, note),
+    };
+    // A web page can send other types without being asked who it is.
+    if parts.method == Method::POST && !is_json(&parts, "application/json") {
+        let refused = WireResponse::error(415, "UnsupportedMediaType", "The content type must be application/json.");
+        return respond(refused, note);
+    }
+    let action = parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned();
+    let is_change = parts.method == Method::POST;
+    let done = tokio::task::spawn_blocking(move || admin::act(&server.shelf, &server.clock, &action, is_change, &body));
+    match done.await {
+        Ok(done) => plain(done.status, done.body.to_string()),
+        Err(_) => respond(internal("a call ended early"), note),
+    }
+}
+
+/// Reads the body and finds out who sent it.
+async fn receive(server: &Server, parts: &Parts, body: Body) -> Result<(Caller, Zeroizing<Vec<u8>>), WireResponse> {
+    let body = body::read(body, server.body_bytes_max).await.map_err(|unread| match unread {
+        Unread::TooLong => WireResponse::error(413, "RequestEntityTooLargeException", "The request is too large."),
+        Unread::TooSlow => WireResponse::error(408, "RequestTimeoutException", "The request took too long to arrive."),
+        Unread::Broken => WireResponse::error(400, "SerializationException", "The request ended early."),
+    })?;
+    let caller = server.callers.identify(parts, &body)?;
+    Ok((caller, body))
+}
+
+async fn health() -> Response {
+    plain(200, r#"{"status":"ok"}"#.to_owned())
+}
+
+async fn not_found() -> Response {
+    respond(WireResponse::error(404, "UnknownOperationException", "There is nothing at this path."), Note::default())
+}
+
+async fn not_allowed() -> Response {
+    respond(WireResponse::error(405, "UnknownOperationException", "Requests are sent by POST."), Note::default())
+}
+
+fn internal(why: &str) -> WireResponse {
+    tracing::error!(why, "a call failed");
+    WireResponse::error(500, "InternalServiceError", "An error occurred on the server side.")
+}
+
+/// Whether the request says that its body is of this type, with whatever parameters.
+fn is_json(parts: &Parts, wanted: &str) -> bool {
+    let given = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
+}
+
+/// A body that wipes itself when the last of it is sent.
+struct Wiped(SecretBytes);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+fn respond(answer: WireResponse, mut note: Note) -> Response {
+    note.error_code = answer.error_code.unwrap_or_default().into_owned();
+    let body =
+        if answer.body.expose().is_empty() { Body::empty() } else { Body::from(Bytes::from_owner(Wiped(answer.body))) };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    response.extensions_mut().insert(note);
+    response
+}
+
+fn plain(status: u16, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A random UUID. Without randomness requests still have to be served: the id is only for finding a line in the log.
+fn request_id() -> String {
+    let mut bytes = [0; 16];
+    let _ = OsEntropy::default().fill(&mut bytes);
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        let byte = match index {
+            6 => byte & 0x0f | 0x40,
+            8 => byte & 0x3f | 0x80,
+            _ => *byte,
+        };
+        let dash = if matches!(index, 4 | 6 | 8 | 10) { "-" } else { "" };
+        let _ = write!(text, "{dash}{byte:02x}");
+    }
+    text
+}

@@ -1,0 +1,117 @@
+//! `strongroom serve`: a store over HTTP, as the SDKs expect it.
+
+mod admin;
+mod body;
+mod caller;
+mod clock;
+mod connections;
+mod credentials;
+mod http;
+mod shelf;
+mod sigv4;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
+
+use crate::arguments::{LogFormat, LogLevel, Serve};
+use crate::failure::{Code, Failure};
+use crate::output;
+use crate::place::Keys;
+use crate::serve::caller::Callers;
+use crate::serve::clock::ServerClock;
+use crate::serve::credentials::Credentials;
+use crate::serve::http::Server;
+use crate::serve::shelf::Shelf;
+
+pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
+    if !arguments.listen.ip().is_loopback() && !arguments.verify_signatures {
+        return Err(Failure::usage(format!(
+            "`--listen {}` would let anybody who reaches this machine read every secret",
+            arguments.listen
+        ))
+        .hint("listen on 127.0.0.1, or add --verify-signatures and --credentials FILE"));
+    }
+    log(arguments.log_format, arguments.log_level);
+    let credentials = match &arguments.credentials {
+        Some(path) => Some(Credentials::read(path).map_err(|message| Failure::new(Code::Invalid, message))?),
+        None => None,
+    };
+    let clock = ServerClock::default();
+    let keys = Keys::new(&arguments.place, true)?;
+    let shelf = Arc::new(Shelf::open(keys, clock.clone(), arguments.durability)?);
+    let server = Server {
+        shelf: Arc::clone(&shelf),
+        callers: Callers::new(&arguments, credentials),
+        clock,
+        has_admin: arguments.admin,
+        body_bytes_max: arguments.max_body_bytes,
+    };
+
+    let runtime = Runtime::new()?;
+    let served = runtime.block_on(serve(&arguments, server));
+    // Calls that are still under way finish before the store is closed.
+    drop(runtime);
+    let closed = shelf.close();
+    served.and(closed)
+}
+
+async fn serve(arguments: &Serve, server: Server) -> Result<(), Failure> {
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .map_err(|error| Failure::from(error).during(format_args!("cannot listen on {}", arguments.listen)))?;
+    let stop = connections::stop_signal()?;
+    let address = listener.local_addr()?;
+    output::line(format_args!("listening on http://{address}"))?;
+    tracing::info!(%address, verifies_signatures = arguments.verify_signatures, admin = arguments.admin, "ready");
+
+    let maintenance = maintain_every(arguments.maintain_every, Arc::clone(&server.shelf));
+    let maintenance = tokio::spawn(maintenance);
+    connections::serve(listener, http::router(server), stop).await;
+    maintenance.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn maintain_every(seconds: u64, shelf: Arc<Shelf>) {
+    if seconds == 0 {
+        return;
+    }
+    let mut rounds = tokio::time::interval(Duration::from_secs(seconds));
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let shelf = Arc::clone(&shelf);
+        match tokio::task::spawn_blocking(move || shelf.with(|store| store.maintain())).await {
+            Ok(Ok(done)) if done.purged_secrets + done.removed_versions > 0 => {
+                tracing::info!(
+                    purged_secrets = done.purged_secrets,
+                    removed_versions = done.removed_versions,
+                    "maintained"
+                );
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "maintenance failed"),
+            Err(error) => tracing::error!(%error, "maintenance stopped"),
+        }
+    }
+}
+
+/// Lines on standard error. They name operations, codes and accounts, never secrets or their values.
+fn log(format: LogFormat, level: LogLevel) {
+    let level = match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => subscriber.with_ansi(false).init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,1 @@
+//! The `strongroom` command, driven as a person or a script would.
