@@ -100,3 +100,8 @@ pub use crate::time::Timestamp;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are those of the guide for emulators.
+#[cfg(all(doctest, feature = "json"))]
+#[doc = include_str!("../docs/EMULATORS.md")]
+struct Emulators;

@@ -88,7 +88,7 @@ const MISSING_OPERATIONS: &[&str] = &[
 ];
 
 /// What a server sends back.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct WireResponse {
     /// The HTTP status: 200; 400 for every error of the client's; 500 if the store failed; 501 for what this version does
@@ -100,7 +100,20 @@ pub struct WireResponse {
     pub body: SecretBytes,
     /// The code of the error, as in the body, for a server's log and counters. `None` for success.
     pub error_code: Option<Cow<'static, str>>,
+    /// What the engine failed with, for the server's own use: its [`kind`](Error::kind) says more than a client is told, for
+    /// example which key is disabled, or what went wrong behind an `InternalServiceError`.
+    pub error: Option<Error>,
 }
+
+/// Two answers are equal if a client could not tell them apart.
+impl PartialEq for WireResponse {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { status, content_type, body, error_code, error: _ } = self;
+        (status, content_type, body, error_code) == (&other.status, &other.content_type, &other.body, &other.error_code)
+    }
+}
+
+impl Eq for WireResponse {}
 
 impl WireResponse {
     /// An error that the server itself has to report, for example of authentication, in the service's form.
@@ -119,18 +132,19 @@ impl WireResponse {
         };
         // Two texts are always written; and a status says more than nothing.
         let body = body.unwrap_or_else(|_| SecretBytes::from(Vec::new()));
-        Self { status, content_type: CONTENT_TYPE, body, error_code: Some(code) }
+        Self { status, content_type: CONTENT_TYPE, body, error_code: Some(code), error: None }
     }
 
     fn success(body: SecretBytes) -> Self {
-        Self { status: 200, content_type: CONTENT_TYPE, body, error_code: None }
+        Self { status: 200, content_type: CONTENT_TYPE, body, error_code: None, error: None }
     }
 }
 
-impl From<&Error> for WireResponse {
-    fn from(error: &Error) -> Self {
+impl From<Error> for WireResponse {
+    fn from(error: Error) -> Self {
         let status = if error.code() == "InternalServiceError" { 500 } else { 400 };
-        Self::error(status, error.code(), error.message())
+        let response = Self::error(status, error.code(), error.message());
+        Self { error: Some(error), ..response }
     }
 }
 
@@ -185,12 +199,14 @@ pub fn operation(target: &str) -> Option<&'static str> {
 /// Source: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
 #[must_use]
 pub fn dispatch(secrets: &SecretsManager, target: &str, body: &[u8]) -> WireResponse {
-    let Some(operation) = target.strip_prefix(TARGET_PREFIX) else { return unknown_operation() };
+    let Some(operation) = operation(target) else { return unknown_operation() };
+    if MISSING_OPERATIONS.contains(&operation) {
+        return not_implemented(operation);
+    }
     // Checked as a whole, because the parser does not look into what it ignores.
     let body = match std::str::from_utf8(body) {
         Ok("") => "{}",
         Ok(body) => body,
-        Err(_) if self::operation(target).is_none() => return unknown_operation(),
         Err(error) => {
             let before = body.get(..error.valid_up_to()).unwrap_or_default();
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -217,8 +233,7 @@ pub fn dispatch(secrets: &SecretsManager, target: &str, body: &[u8]) -> WireResp
         "UntagResource" => answer_empty(body, |request| secrets.untag_resource(request)),
         "UpdateSecret" => answer(body, |request| secrets.update_secret(request)),
         "UpdateSecretVersionStage" => answer(body, |request| secrets.update_secret_version_stage(request)),
-        missing if MISSING_OPERATIONS.contains(&missing) => not_implemented(missing),
-        _ => unknown_operation(),
+        other => not_implemented(other),
     }
 }
 
@@ -241,8 +256,8 @@ fn respond<'a, Q: Deserialize<'a>, R>(
     };
     match run(request).map(write) {
         Ok(Ok(body)) => WireResponse::success(body),
-        Ok(Err(_)) => WireResponse::from(&Error::corrupted("the answer cannot be written as JSON")),
-        Err(error) => WireResponse::from(&error),
+        Ok(Err(_)) => WireResponse::from(Error::corrupted("the answer cannot be written as JSON")),
+        Err(error) => WireResponse::from(error),
     }
 }
 

@@ -117,7 +117,11 @@ fn dispatch(shelf: &Shelf, caller: &Caller, target: &str, body: &[u8]) -> WireRe
                 "Credential should be scoped to a valid region.",
             ));
         };
-        Ok(wire::dispatch(&secrets, target, body))
+        let answer = wire::dispatch(&secrets, target, body);
+        if let Some(error) = answer.error.as_ref().filter(|_| answer.status >= 500) {
+            tracing::error!(%error, "a call failed");
+        }
+        Ok(answer)
     });
     answered.unwrap_or_else(|failure| internal(&failure.to_string()))
 }

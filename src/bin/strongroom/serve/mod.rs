@@ -10,6 +10,8 @@ mod http;
 mod shelf;
 mod sigv4;
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
         Some(path) => Some(Credentials::read(path).map_err(|message| Failure::new(Code::Invalid, message))?),
         None => None,
     };
+    // Before anything is made or opened, because the port may be taken.
+    let listener = listen(arguments.listen)?;
     let clock = ServerClock::default();
     let keys = Keys::new(&arguments.place, true)?;
     let shelf = Arc::new(Shelf::open(keys, clock.clone(), arguments.durability)?);
@@ -52,17 +56,24 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     };
 
     let runtime = Runtime::new()?;
-    let served = runtime.block_on(serve(&arguments, server));
+    let served = runtime.block_on(serve(&arguments, listener, server));
     // Calls that are still under way finish before the store is closed.
     drop(runtime);
     let closed = shelf.close();
     served.and(closed)
 }
 
-async fn serve(arguments: &Serve, server: Server) -> Result<(), Failure> {
-    let listener = TcpListener::bind(arguments.listen)
-        .await
-        .map_err(|error| Failure::from(error).during(format_args!("cannot listen on {}", arguments.listen)))?;
+fn listen(address: SocketAddr) -> Result<std::net::TcpListener, Failure> {
+    let bind = || {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    bind().map_err(|error: io::Error| Failure::from(error).during(format_args!("cannot listen on {address}")))
+}
+
+async fn serve(arguments: &Serve, listener: std::net::TcpListener, server: Server) -> Result<(), Failure> {
+    let listener = TcpListener::from_std(listener)?;
     let stop = connections::stop_signal()?;
     let address = listener.local_addr()?;
     output::line(format_args!("listening on http://{address}"))?;
@@ -109,7 +120,7 @@ fn log(format: LogFormat, level: LogLevel) {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
     match format {
         LogFormat::Text => subscriber.with_ansi(false).init(),
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
