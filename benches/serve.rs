@@ -188,9 +188,13 @@ fn main() {
 
     let mut to_server = Connection::open(server.1);
     let mut to_empty = Connection::open(empty);
-    to_server.must("CreateSecret", &format!(r#"{{"Name":"{NAME}","SecretString":"{value}"}}"#));
+    let mut calls = 0;
+    let mut write = |member: &str| {
+        calls += 1;
+        format!(r#"{{"{member}":"{NAME}","SecretString":"{value}","ClientRequestToken":"{calls:032}"}}"#)
+    };
+    to_server.must("CreateSecret", &write("Name"));
     let get = format!(r#"{{"SecretId":"{NAME}"}}"#);
-    let put = format!(r#"{{"SecretId":"{NAME}","SecretString":"{value}"}}"#);
 
     compare(
         &mut run,
@@ -210,12 +214,12 @@ fn main() {
         "durable put of 1 KiB",
         Effort { rounds: 30, operations: 30 },
         [
-            &mut repeat(|| to_server.must("PutSecretValue", &put)),
+            &mut repeat(|| to_server.must("PutSecretValue", &write("SecretId"))),
             &mut repeat(|| {
                 let put = secrets.put_secret_value(PutSecretValueRequest::new(NAME, value.as_str()));
                 black_box(put.expect("it is stored"));
             }),
-            &mut repeat(|| to_empty.must("PutSecretValue", &put)),
+            &mut repeat(|| to_empty.must("PutSecretValue", &get)),
         ],
     );
     run.compare(

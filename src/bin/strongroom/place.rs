@@ -41,8 +41,11 @@ impl Keys {
             return Err(Failure::new(Code::NotFound, format!("there is no store in `{}`", place.dir.display()))
                 .hint("`strongroom init --dir DIR` makes one"));
         }
-        let provider = provider(&place.dir, &place.key, is_new)?;
-        Ok(Self { place: place.clone(), provider })
+        let directory = std::path::absolute(&place.dir)?;
+        let provider = provider(&directory, &place.key, is_new)?;
+        // Links are followed once, so that a reset puts the new store where the old one was.
+        let directory = directory.canonicalize().unwrap_or(directory);
+        Ok(Self { place: Place { dir: directory, ..place.clone() }, provider })
     }
 
     pub(crate) fn directory(&self) -> &Path {

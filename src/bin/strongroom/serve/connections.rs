@@ -21,7 +21,7 @@ const CONNECTIONS_MAX: usize = 1024;
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long clients get to finish when the server stops.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
+const STOP_PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long to wait when the operating system has no more sockets to give.
 const RETRY: Duration = Duration::from_millis(50);

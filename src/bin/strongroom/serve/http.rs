@@ -1,6 +1,5 @@
 //! From an HTTP request to a call of the engine and back.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,8 +11,8 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
+use strongroom::SecretBytes;
 use strongroom::wire::{self, WireResponse};
-use strongroom::{Entropy as _, OsEntropy, SecretBytes};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -21,6 +20,7 @@ use crate::serve::admin;
 use crate::serve::body::{self, Unread};
 use crate::serve::caller::{Caller, Callers};
 use crate::serve::clock::ServerClock;
+use crate::serve::random_id;
 use crate::serve::shelf::Shelf;
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -64,7 +64,7 @@ pub(super) fn router(server: Server) -> Router {
 /// What is done for every request: who may come in at all, a request id, a line in the log.
 async fn attend(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let request_id = request_id();
+    let request_id = random_id();
     let (parts, body) = request.into_parts();
     let mut response = match server.callers.check_origin(&parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
@@ -207,21 +207,4 @@ fn plain(status: u16, body: String) -> Response {
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// A random UUID. Without randomness requests still have to be served: the id is only for finding a line in the log.
-fn request_id() -> String {
-    let mut bytes = [0; 16];
-    let _ = OsEntropy::default().fill(&mut bytes);
-    let mut text = String::with_capacity(36);
-    for (index, byte) in bytes.iter().enumerate() {
-        let byte = match index {
-            6 => byte & 0x0f | 0x40,
-            8 => byte & 0x3f | 0x80,
-            _ => *byte,
-        };
-        let dash = if matches!(index, 4 | 6 | 8 | 10) { "-" } else { "" };
-        let _ = write!(text, "{dash}{byte:02x}");
-    }
-    text
 }

@@ -10,11 +10,13 @@ mod http;
 mod shelf;
 mod sigv4;
 
+use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use strongroom::{Entropy as _, OsEntropy};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
@@ -109,6 +111,23 @@ async fn maintain_every(seconds: u64, shelf: Arc<Shelf>) {
             Err(error) => tracing::error!(%error, "maintenance stopped"),
         }
     }
+}
+
+/// A random UUID, for names that must not meet. Nothing depends on its being secret, so a failing source is no failure.
+fn random_id() -> String {
+    let mut bytes = [0; 16];
+    let _ = OsEntropy::default().fill(&mut bytes);
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        let byte = match index {
+            6 => byte & 0x0f | 0x40,
+            8 => byte & 0x3f | 0x80,
+            _ => *byte,
+        };
+        let dash = if matches!(index, 4 | 6 | 8 | 10) { "-" } else { "" };
+        let _ = write!(text, "{dash}{byte:02x}");
+    }
+    text
 }
 
 /// Lines on standard error. They name operations, codes and accounts, never secrets or their values.

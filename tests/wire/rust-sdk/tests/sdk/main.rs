@@ -1,0 +1,8 @@
+//! The command, driven by the official client for Rust.
+
+mod concurrency;
+mod errors;
+mod operations;
+mod pages;
+mod server;
+mod signatures;
