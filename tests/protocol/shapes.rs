@@ -498,6 +498,30 @@ fn violations_in_lists_are_told_by_their_places() {
     Server::new().send("TagResource", &tags).check("tags", 400, VALIDATION, &expected);
 }
 
+/// What the service says in its own words, and not as a limit of a shape, although the model has one or seems to.
+#[test]
+fn what_is_not_refused_as_a_limit_of_a_shape_is_refused_in_its_own_words() {
+    let days = "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).";
+    let (key, values) = ("Invalid filter key", "Invalid filter values for key: name");
+    let short = "1 validation error detected: Value '' at 'tags.1.member.key' failed to satisfy constraint: \
+                 Member must have length greater than or equal to 1";
+    let invalid = "InvalidParameterException";
+    let rows = [
+        // The range of days is in the documentation of the operation, not in the model.
+        ("DeleteSecret", json!({"SecretId": "app", "RecoveryWindowInDays": 6}), invalid, days),
+        ("DeleteSecret", json!({"SecretId": "app", "RecoveryWindowInDays": 31}), invalid, days),
+        // The model requires neither member of a filter.
+        ("ListSecrets", json!({"Filters": [{"Values": ["a"]}]}), invalid, key),
+        ("ListSecrets", json!({"Filters": [{"Key": "name"}]}), invalid, values),
+        ("BatchGetSecretValue", json!({"Filters": [{"Key": "name", "Values": []}]}), invalid, values),
+        // Nor of a tag: a value that is missing is empty, and so is a key, which then is too short.
+        ("TagResource", json!({"SecretId": "app", "Tags": [{"Value": "v"}]}), VALIDATION, short),
+    ];
+    for (operation, body, code, message) in rows {
+        Server::with_app().send(operation, &body).check(&body.to_string(), 400, code, message);
+    }
+}
+
 /// The quota of the service is in bytes, the model's limit in characters.
 #[test]
 fn a_value_is_limited_in_bytes() {
@@ -535,7 +559,7 @@ fn members_of_requests_that_are_not_there_are_refused_and_nothing_is_stored() {
         let message = format!("{member} of CreateSecret is not implemented by this version.");
         let body = |value: &Value| format!(r#"{{"Name": "new", "{member}": {value}, "SecretString": "one"}}"#);
         let twice = format!(r#"{{"Name": "new", "{member}": {value}, "{member}": {value}}}"#);
-        let several = [&value, &json!([]), &json!(7), &json!("")].map(|value| body(value));
+        let several = [&value, &json!([]), &json!(7), &json!("")].map(body);
         for body in &several {
             let answer = server.send_bytes("CreateSecret", body.as_bytes());
             answer.check(body, 501, "NotImplementedException", &message);

@@ -4,9 +4,10 @@
     trim.py model    service-2.json   > api_model.json
     trim.py examples examples-1.json  > examples.json
     trim.py seeds    examples.json DIRECTORY
+    trim.py words    api_model.json   > wire.dict
 
 The model keeps names, kinds and limits; no documentation and no other text. The seeds are the examples as inputs of the
-fuzz target, each after requests that make its success possible.
+fuzz target, each after requests that make its success possible; the words are the names that it is worth trying.
 """
 
 import json
@@ -138,6 +139,18 @@ def seeds(path, directory):
         (pathlib.Path(directory) / name).write_text("\n---\n".join(story))
 
 
+def words(path):
+    whole = json.loads(pathlib.Path(path).read_text())
+    found = {f"secretsmanager.{operation}\\x0a" for operation in whole["operations"]}
+    for of in whole["shapes"].values():
+        if not of.get("exception"):
+            found.update(f'\\"{member}\\": ' for member in of.get("members", ()))
+        found.update(f'\\"{value}\\"' for value in of.get("enum", ()))
+    found.update(f'\\"{label}\\"' for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
+    found.update(("@ARN@", "@VERSION@", "@NEXT@", "\\x0a---\\x0a", "@advance 2592001\\x0a---\\x0a", "\\\\u00", "\\\\ud83d"))
+    return "".join(f'"{word}"\n' for word in sorted(found))
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["model", path]:
@@ -146,5 +159,7 @@ if __name__ == "__main__":
             sys.stdout.write(lines(examples(path)))
         case ["seeds", path, directory]:
             seeds(path, directory)
+        case ["words", path]:
+            sys.stdout.write(words(path))
         case _:
             sys.exit(__doc__)

@@ -6,3 +6,4 @@ mod allocator;
 mod files;
 mod memory;
 mod output;
+mod wire;
