@@ -52,6 +52,46 @@ fn not_a_store(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::NotAStore, format!("`{}` {why}", path.display()))
 }
 
+/// Whether there is a store in a directory. Changes nothing, and waits for nobody.
+pub(super) fn holds_store(path: &Path) -> Result<bool> {
+    match fs::metadata(path) {
+        Ok(about) if !about.is_dir() => return Err(not_a_store(path, "is not a directory")),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
+            return Ok(false);
+        }
+        Err(error) => return Err(storage("read", path)(error)),
+    }
+    let has_header = || match fs::symlink_metadata(path.join(HEADER)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(storage("read", path)(error)),
+    };
+    if has_header()? {
+        return Ok(true);
+    }
+    let has_finished_records = path.join(RECORDS).exists() && !is_half_made(path)?;
+    // Somebody may be making the store: the header is there before the records are marked as finished.
+    if has_header()? {
+        return Ok(true);
+    }
+    if has_finished_records {
+        return Err(header_lost(path));
+    }
+    refuse_foreign_files(path)?;
+    Ok(false)
+}
+
+/// Whether the records are those of a store whose making was interrupted before its header was written.
+fn is_half_made(path: &Path) -> Result<bool> {
+    let mark = path.join(RECORDS).join(MARK);
+    mark.try_exists().map_err(storage("read", &mark))
+}
+
+fn header_lost(path: &Path) -> Error {
+    Error::corrupted(format!("`{}` holds records but no `{HEADER}`: the header was lost", path.display()))
+}
+
 impl Directory {
     /// Locks a directory, which is made if `may_create`. Waits up to `patience` for another holder of the lock.
     pub(super) fn lock(path: &Path, may_create: bool, patience: Duration) -> Result<Self> {
@@ -117,11 +157,8 @@ impl Directory {
             Ok(about) if !about.is_file() => return Err(not_a_store(&header, "is not a file")),
             Ok(_) => File::open(&header).map_err(storage("read", &header))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if self.path.join(RECORDS).exists() && !self.is_half_made()? {
-                    return Err(Error::corrupted(format!(
-                        "`{}` holds records but no `{HEADER}`: the header was lost",
-                        self.path.display()
-                    )));
+                if self.path.join(RECORDS).exists() && !is_half_made(&self.path)? {
+                    return Err(header_lost(&self.path));
                 }
                 refuse_foreign_files(&self.path)?;
                 return Ok(Found::Nothing);
@@ -166,12 +203,6 @@ impl Directory {
             files::sync_directory(files::parent(&self.path))
         };
         finish().map_err(storage("finish", &self.path))
-    }
-
-    /// Whether the records are those of a store whose making was interrupted before its header was written.
-    fn is_half_made(&self) -> Result<bool> {
-        let mark = self.records().join(MARK);
-        mark.try_exists().map_err(storage("read", &mark))
     }
 
     /// Writes the header, durably and in one step: from now on the store exists.

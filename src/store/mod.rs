@@ -110,6 +110,29 @@ impl SecretStore {
         Builder::new(Place::Backend(Box::new(backend)))
     }
 
+    /// Whether there is a store in a directory. Nothing is opened, made or changed, and no key is needed: this is for
+    /// deciding whether a key has to be made before [`Builder::open`] makes a store.
+    ///
+    /// # Errors
+    ///
+    /// 1. [`ErrorKind::NotAStore`](crate::ErrorKind::NotAStore): the path is not a directory, or holds other files, so that
+    ///    no store can be made there either.
+    /// 2. [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted): there was a store, and its header is gone.
+    /// 3. [`ErrorKind::Storage`](crate::ErrorKind::Storage): the directory cannot be read.
+    ///
+    /// ```
+    /// # use strongroom::{SecretStore, StaticKey};
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("vault");
+    /// assert!(!SecretStore::exists(&path)?);
+    /// SecretStore::builder(&path).key_provider(StaticKey::new([7; 32])).open()?.close()?;
+    /// assert!(SecretStore::exists(&path)?);
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    pub fn exists(directory: impl AsRef<Path>) -> Result<bool> {
+        directory::holds_store(directory.as_ref())
+    }
+
     /// A handle for one account and Region. They need not be announced; names are unique within each pair.
     ///
     /// # Errors

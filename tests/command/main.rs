@@ -1,1 +1,24 @@
 //! The `strongroom` command, driven as a person or a script would.
+
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod administration;
+mod everyday;
+mod exit_codes;
+mod fixture;
+mod help;
+mod http;
+mod keys;
+mod running;
+mod secrecy;
+mod server;
+mod starting;
+mod streams;
+mod values;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::failure::EXIT_CODES;
+use crate::failure::{EXIT_CODES, Failure};
 
 /// An encrypted secret store in one directory, with the data model of AWS Secrets Manager.
 ///
@@ -85,11 +85,13 @@ pub(crate) struct Place {
 #[group(multiple = false)]
 pub(crate) struct Key {
     /// A keyring: a file of named keys with states. The default, as DIR.keyring beside the store
-    #[arg(long, env = "STRONGROOM_KEYRING", value_name = "FILE")]
+    /// [env: STRONGROOM_KEYRING]
+    #[arg(long, value_name = "FILE")]
     pub(crate) keyring: Option<PathBuf>,
 
     /// A file with one key, which stands for every KMS key id, ARN and alias
-    #[arg(long, env = "STRONGROOM_KEY_FILE", value_name = "FILE")]
+    /// [env: STRONGROOM_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
 
     /// Ask for a passphrase on the terminal
@@ -99,6 +101,24 @@ pub(crate) struct Key {
     /// Read the passphrase from this inherited file descriptor; one newline at its end is dropped
     #[arg(long, value_name = "FD")]
     pub(crate) passphrase_fd: Option<u32>,
+}
+
+impl Key {
+    /// The choice of the command line, or else that of the environment.
+    pub(crate) fn or_from_environment(&self) -> Result<Self, Failure> {
+        let Self { keyring, key_file, passphrase, passphrase_fd } = self;
+        if keyring.is_some() || key_file.is_some() || *passphrase || passphrase_fd.is_some() {
+            return Ok(self.clone());
+        }
+        let path = |name| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
+        let (keyring, key_file) = (path("STRONGROOM_KEYRING"), path("STRONGROOM_KEY_FILE"));
+        if keyring.is_some() && key_file.is_some() {
+            return Err(Failure::usage(
+                "STRONGROOM_KEYRING and STRONGROOM_KEY_FILE are both set, and one store has one key",
+            ));
+        }
+        Ok(Self { keyring, key_file, ..self.clone() })
+    }
 }
 
 /// How results are printed.

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use strongroom::{Error, ErrorKind};
 
+use crate::output::shown;
+
 /// Exit codes. 0 is success, and 2 is the argument parser's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -54,6 +56,12 @@ impl Failure {
         self
     }
 
+    /// The same with another exit code.
+    pub(crate) fn code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
+    }
+
     /// What failed, in front of why.
     pub(crate) fn during(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
@@ -63,9 +71,9 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         // Nobody is left to be told if this fails.
         let mut stderr = io::stderr().lock();
-        let _ = writeln!(stderr, "error: {}", self.message);
+        let _ = writeln!(stderr, "error: {}", shown(&self.message));
         if let Some(hint) = &self.hint {
-            let _ = writeln!(stderr, "hint: {hint}");
+            let _ = writeln!(stderr, "hint: {}", shown(hint));
         }
         ExitCode::from(self.code as u8)
     }
@@ -91,7 +99,8 @@ impl From<Error> for Failure {
             K::WrongKey(_) => {
                 (Code::Key, Some("give the key file, keyring or passphrase with which the store was made"))
             }
-            K::NotAStore => (Code::NotFound, Some("`strongroom init --dir DIR` makes a store")),
+            K::NotAStore => (Code::NotFound, None),
+            K::Configuration => (Code::Usage, None),
             K::AlreadyOpen => (
                 Code::InUse,
                 Some("one process at a time: stop the server or the other command, or speak to the server"),

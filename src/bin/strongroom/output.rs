@@ -1,6 +1,6 @@
 //! Tables for people, JSON for programs, both on standard output.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 
 use comfy_table::Table;
 use serde::Serialize;
@@ -14,9 +14,49 @@ pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
 
 /// Indented JSON and a newline.
 pub(crate) fn json(content: &impl Serialize) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, content)?;
-    finish(writeln!(out))
+    let mut out = Escaping(io::stdout().lock());
+    let written = serde_json::to_writer_pretty(&mut out, content).map_err(io::Error::from);
+    finish(written.and_then(|()| writeln!(out)))
+}
+
+/// Writes the controls that JSON allows inside texts as escapes, because terminals obey them.
+struct Escaping<W>(W);
+
+impl<W: Write> Write for Escaping<W> {
+    /// Characters are never torn apart: the writer of JSON writes whole texts.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Ok(text) = std::str::from_utf8(bytes) else { return Err(io::ErrorKind::InvalidData.into()) };
+        let mut rest = text;
+        while let Some((at, control)) = rest.char_indices().find(|(_, c)| ('\u{7f}'..='\u{9f}').contains(c)) {
+            let (before, behind) = rest.split_at(at);
+            write!(self.0, "{before}\\u{:04x}", u32::from(control))?;
+            rest = behind.strip_prefix(control).unwrap_or_default();
+        }
+        self.0.write_all(rest.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Text that others may have written, without what would command the terminal.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && character != '\n' {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Text that only the asker may see: as it is, with a newline only where a person looks at it.
+pub(crate) fn secret(text: &str) -> Result<(), Failure> {
+    if io::stdout().is_terminal() { line(text) } else { bytes(text.as_bytes()) }
 }
 
 /// Bytes as they are.
@@ -30,7 +70,7 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header(header.to_vec());
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| shown(cell)).collect::<Vec<_>>());
     }
     print(table)
 }
@@ -41,7 +81,7 @@ pub(crate) fn members(rows: impl IntoIterator<Item = (&'static str, Option<Strin
     table.load_style(comfy_table::presets::NOTHING);
     for (name, value) in rows {
         if let Some(value) = value {
-            table.add_row(vec![name.to_owned(), value]);
+            table.add_row(vec![name.to_owned(), shown(&value)]);
         }
     }
     print(table)

@@ -1,15 +1,15 @@
 //! Opening the store that the arguments name, with the keys that they name.
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 use strongroom::{
-    Builder, KeyFileProvider, KeyProvider, LocalKeyring, OpenMode, PassphraseProvider, SecretStore, SecretString,
-    SecretsManager,
+    Builder, ErrorKind, KeyFileProvider, KeyProvider, LocalKeyring, OpenMode, PassphraseProvider, SecretStore,
+    SecretString, SecretsManager, StaticKey,
 };
 use zeroize::Zeroizing;
 
@@ -21,9 +21,19 @@ const PASSPHRASE_BYTES_MAX: usize = 64 * 1024;
 
 /// A store that is there, opened for one account and Region.
 pub(crate) fn open(place: &Place) -> Result<SecretsManager, Failure> {
-    let keys = Keys::new(place, false)?;
+    require_store(place)?;
+    let keys = Keys::new(place)?;
     let store = keys.open(keys.builder().mode(OpenMode::OpenExisting))?;
     Ok(store.default_secrets_manager())
+}
+
+/// Fails if there is no store.
+pub(crate) fn require_store(place: &Place) -> Result<(), Failure> {
+    if SecretStore::exists(&place.dir)? {
+        return Ok(());
+    }
+    Err(Failure::new(Code::NotFound, format!("there is no store in `{}`", place.dir.display()))
+        .hint("`strongroom init --dir DIR` makes one"))
 }
 
 /// What the arguments say about a store: where it is and what opens it. Keys are read, or asked for, once.
@@ -34,14 +44,12 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Makes missing keys only for a store that may be made and is not there: another key never opens one that is.
-    pub(crate) fn new(place: &Place, may_make_store: bool) -> Result<Self, Failure> {
-        let is_new = !is_store(&place.dir);
-        if is_new && !may_make_store {
-            return Err(Failure::new(Code::NotFound, format!("there is no store in `{}`", place.dir.display()))
-                .hint("`strongroom init --dir DIR` makes one"));
-        }
+    /// Reads the keys. Missing ones are made only for a store that is not there, and can be made: no new key opens a store
+    /// that is.
+    pub(crate) fn new(place: &Place) -> Result<Self, Failure> {
         let directory = std::path::absolute(&place.dir)?;
+        let is_new = !SecretStore::exists(&directory)?;
+        require_settings(place)?;
         let provider = provider(&directory, &place.key, is_new)?;
         // Links are followed once, so that a reset puts the new store where the old one was.
         let directory = directory.canonicalize().unwrap_or(directory);
@@ -62,7 +70,11 @@ impl Keys {
         let waiting = waiting(format!("opening {}", self.place.dir.display()));
         let opened = builder.open();
         waiting.finish_and_clear();
-        Ok(opened?)
+        opened.map_err(|error| {
+            let is_damaged = *error.kind() == ErrorKind::NotAStore && self.place.dir.join("store.hdr").exists();
+            let failure = Failure::from(error);
+            if is_damaged { failure.code(Code::Damaged) } else { failure }
+        })
     }
 }
 
@@ -76,31 +88,60 @@ pub(crate) fn waiting(what: impl Into<String>) -> ProgressBar {
     spinner
 }
 
-pub(crate) fn is_store(directory: &Path) -> bool {
-    directory.join("store.hdr").exists()
+/// An account and a Region that are none are told before anything is made.
+fn require_settings(place: &Place) -> Result<(), Failure> {
+    let Place { dir: _, key: _, account, region } = place;
+    SecretStore::in_memory().key_provider(StaticKey::new([0; 32])).account(account).region(region).open()?;
+    Ok(())
 }
 
 fn provider(directory: &Path, key: &Key, may_make: bool) -> Result<Arc<dyn KeyProvider>, Failure> {
-    match key {
-        Key { key_file: Some(path), .. } if may_make && !path.exists() => {
-            let provider = KeyFileProvider::create(path)?;
-            tell_made("a key file", path);
-            Ok(Arc::new(provider))
+    let Key { keyring, key_file, passphrase, passphrase_fd } = key.or_from_environment()?;
+    if let Some(path) = key_file {
+        if may_make && !path.exists() {
+            let provider = KeyFileProvider::create(&path)?;
+            tell_made("a key file", &path);
+            return Ok(Arc::new(provider));
         }
-        Key { key_file: Some(path), .. } => Ok(Arc::new(KeyFileProvider::open(path)?)),
-        Key { passphrase: true, .. } => Ok(Arc::new(PassphraseProvider::new(ask(may_make)?)?)),
-        Key { passphrase_fd: Some(descriptor), .. } => {
-            Ok(Arc::new(PassphraseProvider::new(read_descriptor(*descriptor)?)?))
-        }
-        Key { keyring, .. } => {
-            let path = keyring.clone().unwrap_or_else(|| beside(directory));
-            if may_make && !path.exists() {
-                let provider = LocalKeyring::open_or_create(&path)?;
-                tell_made("a keyring", &path);
-                return Ok(Arc::new(provider));
-            }
-            Ok(Arc::new(LocalKeyring::open(&path)?))
-        }
+        require_file(&path)?;
+        return Ok(Arc::new(KeyFileProvider::open(&path)?));
+    }
+    if passphrase || passphrase_fd.is_some() {
+        let passphrase = passphrase_fd.map_or_else(|| ask(may_make), read_descriptor)?;
+        let provider = PassphraseProvider::new(passphrase).map_err(|error| Failure::from(error).code(Code::Key))?;
+        return Ok(Arc::new(provider));
+    }
+    let path = match keyring {
+        Some(path) => path,
+        None => beside(directory),
+    };
+    if may_make && !path.exists() {
+        make_parents(&path)?;
+        let provider = LocalKeyring::open_or_create(&path)?;
+        tell_made("a keyring", &path);
+        return Ok(Arc::new(provider));
+    }
+    require_file(&path)?;
+    Ok(Arc::new(LocalKeyring::open(&path)?))
+}
+
+/// The default place of a keyring need not exist before the store does.
+fn make_parents(path: &Path) -> Result<(), Failure> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(parent)
+        .map_err(|error| Failure::from(error).during(format_args!("cannot make `{}`", parent.display())))
+}
+
+fn require_file(path: &Path) -> Result<(), Failure> {
+    match path.try_exists() {
+        Ok(false) => Err(Failure::new(Code::Key, format!("there is no key file `{}`", path.display()))
+            .hint("--keyring, --key-file, --passphrase and --passphrase-fd say what opens the store")),
+        Ok(true) | Err(_) => Ok(()),
     }
 }
 
@@ -121,9 +162,15 @@ fn tell_made(what: &str, path: &Path) {
 }
 
 fn ask(is_new: bool) -> Result<SecretString, Failure> {
-    let passphrase = Zeroizing::new(rpassword::prompt_password("Passphrase: ")?);
+    let prompt = |text| {
+        rpassword::prompt_password(text).map(Zeroizing::new).map_err(|error| {
+            Failure::new(Code::Key, format!("the passphrase cannot be asked for on a terminal: {error}"))
+                .hint("--passphrase-fd FD reads it from a file or a pipe")
+        })
+    };
+    let passphrase = prompt("Passphrase: ")?;
     if is_new {
-        let again = Zeroizing::new(rpassword::prompt_password("The same again: ")?);
+        let again = prompt("The same again: ")?;
         if *passphrase != *again {
             return Err(Failure::usage("the two passphrases differ"));
         }
@@ -146,13 +193,16 @@ fn read_descriptor(descriptor: u32) -> Result<SecretString, Failure> {
 
 /// A second handle to an inherited descriptor, by the name that the operating system gives it.
 fn open_descriptor(descriptor: u32) -> io::Result<File> {
-    let names = [format!("/proc/self/fd/{descriptor}"), format!("/dev/fd/{descriptor}")];
-    let mut failure = io::Error::from(io::ErrorKind::NotFound);
-    for name in names {
-        match File::open(name) {
-            Ok(file) => return Ok(file),
-            Err(error) => failure = error,
-        }
+    if matches!(descriptor, 1 | 2) {
+        return Err(io::Error::other("descriptors 1 and 2 are for output"));
     }
-    Err(failure)
+    let mut file = File::open(format!("/dev/fd/{descriptor}"))?;
+    // Where that opens a file anew, it is at its beginning, and not where whoever handed it over has read to.
+    if file.metadata()?.is_file()
+        && let Ok(about) = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"))
+        && let Some(position) = about.lines().find_map(|line| line.strip_prefix("pos:")?.trim().parse().ok())
+    {
+        file.seek(SeekFrom::Start(position))?;
+    }
+    Ok(file)
 }

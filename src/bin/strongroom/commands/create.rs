@@ -17,14 +17,15 @@ pub(crate) fn run(arguments: Create) -> Result<(), Failure> {
         let parse = |text: &String| pair(text, "--tag").map(|(key, value)| Tag::new(key, value));
         request.tags = Some(tags.iter().map(parse).collect::<Result<_, _>>()?);
     }
-    let secrets = place::open(&place)?;
+    place::require_store(&place)?;
+    // Before the store is opened: whoever makes the value may need the store, and typing takes time.
     if !no_value {
         match values::read(&value)? {
             SecretValue::String(text) => request.secret_string = Some(text),
             SecretValue::Binary(bytes) => request.secret_binary = Some(bytes),
         }
     }
-    let created = secrets.create_secret(request)?;
+    let created = place::open(&place)?.create_secret(request)?;
     if format.json {
         return output::json(&created);
     }

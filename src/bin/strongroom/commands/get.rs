@@ -24,8 +24,7 @@ pub(crate) fn run(arguments: Get) -> Result<(), Failure> {
     }
     match (format.json, &read.secret_string, &read.secret_binary) {
         (true, ..) => output::json(&read),
-        (false, Some(text), _) if is_terminal => output::line(text.expose()),
-        (false, Some(text), _) => output::bytes(text.expose().as_bytes()),
+        (false, Some(text), _) => output::secret(text.expose()),
         (false, None, Some(_)) if is_terminal => Err(Failure::new(Code::Invalid, "the value is binary")
             .hint("send it to a file or a pipe, or use --json for base64")),
         (false, None, Some(bytes)) => output::bytes(bytes.expose()),

@@ -1,18 +1,18 @@
 //! `strongroom init`.
 
-use strongroom::OpenMode;
+use strongroom::{OpenMode, SecretStore};
 
 use crate::arguments::Init;
 use crate::failure::{Code, Failure};
 use crate::output;
-use crate::place::{Keys, is_store};
+use crate::place::Keys;
 
 pub(crate) fn run(arguments: &Init) -> Result<(), Failure> {
     let directory = arguments.place.dir.display();
-    if is_store(&arguments.place.dir) {
+    if SecretStore::exists(&arguments.place.dir)? {
         return Err(Failure::new(Code::Conflict, format!("there is a store in `{directory}` already")));
     }
-    let keys = Keys::new(&arguments.place, true)?;
+    let keys = Keys::new(&arguments.place)?;
     keys.open(keys.builder().mode(OpenMode::CreateNew))?.close()?;
     output::line(format_args!("made a store in {directory}"))
 }

@@ -8,11 +8,12 @@ use crate::{output, place, values};
 
 pub(crate) fn run(arguments: Put) -> Result<(), Failure> {
     let Put { id, place, value, version_stages, token, format } = arguments;
-    let secrets = place::open(&place)?;
+    place::require_store(&place)?;
+    // Before the store is opened: whoever makes the value may need the store, and typing takes time.
     let mut request = PutSecretValueRequest::new(id, values::read(&value)?);
     request.client_request_token = token;
     request.version_stages = (!version_stages.is_empty()).then_some(version_stages);
-    let put = secrets.put_secret_value(request)?;
+    let put = place::open(&place)?.put_secret_value(request)?;
     if format.json {
         return output::json(&put);
     }

@@ -25,5 +25,5 @@ pub(crate) fn run(arguments: RandomPassword) -> Result<(), Failure> {
     if format.json {
         return output::json(&made);
     }
-    output::line(made.random_password.expose())
+    output::secret(made.random_password.expose())
 }

@@ -47,6 +47,9 @@ impl Callers {
         if parts.headers.contains_key(ORIGIN) {
             return Err(forbidden("Requests from web pages are not served."));
         }
+        if parts.headers.get_all(HOST).iter().count() > 1 {
+            return Err(WireResponse::error(400, "SerializationException", "The request names more than one host."));
+        }
         if self.must_sign {
             return Ok(());
         }

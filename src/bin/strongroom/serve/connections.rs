@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 const CONNECTIONS_MAX: usize = 1024;
 
 /// How long a client may take to send the head of a request, and be silent between two.
-const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long clients get to finish when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(4);

@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     // Before anything is made or opened, because the port may be taken.
     let listener = listen(arguments.listen)?;
     let clock = ServerClock::default();
-    let keys = Keys::new(&arguments.place, true)?;
+    let keys = Keys::new(&arguments.place)?;
     let shelf = Arc::new(Shelf::open(keys, clock.clone(), arguments.durability)?);
     let server = Server {
         shelf: Arc::clone(&shelf),

@@ -1,0 +1,136 @@
+//! Help, usage and completions: what somebody reads who has never seen the command.
+
+use crate::fixture::{Folder, run};
+
+/// Every subcommand with the options that its help has to name.
+const COMMANDS: [(&str, &[&str]); 13] = [
+    (
+        "serve",
+        &[
+            "--listen",
+            "--credentials",
+            "--verify-signatures",
+            "--admin",
+            "--allow-host",
+            "--max-body-bytes",
+            "--maintain-every",
+            "--durability",
+            "--log-format",
+            "--log-level",
+            "127.0.0.1:4566",
+            "listening on http://",
+            "SIGTERM",
+        ],
+    ),
+    ("init", &[]),
+    (
+        "create",
+        &[
+            "<NAME>",
+            "--value-file",
+            "--binary",
+            "--no-value",
+            "--description",
+            "--kms-key-id",
+            "--tag",
+            "--token",
+            "--json",
+            "standard input",
+        ],
+    ),
+    ("get", &["<ID>", "--version-id", "--version-stage", "--json"]),
+    ("put", &["<ID>", "--value-file", "--binary", "--version-stage", "--token", "--json", "standard input"]),
+    ("list", &["--filter", "--include-deleted", "--sort-by", "--descending", "--json", "tag-key"]),
+    ("describe", &["<ID>", "--json"]),
+    ("versions", &["<ID>", "--include-deprecated", "--json"]),
+    ("tag", &["<ID>", "KEY=VALUE", "--remove"]),
+    ("delete", &["<ID>", "--recovery-window", "--force", "7 to 30", "--json"]),
+    ("restore", &["<ID>", "--json"]),
+    (
+        "random-password",
+        &["--length", "--exclude-characters", "--exclude ", "--include-space", "--any-types", "punctuation", "--json"],
+    ),
+    ("completions", &["<SHELL>", "bash", "zsh", "fish", "powershell", "elvish"]),
+];
+
+/// What every command that opens a store takes.
+const STORE: [&str; 8] =
+    ["--dir", "--keyring", "--key-file", "--passphrase", "--passphrase-fd", "--account", "--region", "STRONGROOM_DIR"];
+
+#[track_caller]
+fn is_readable(text: &str, what: &str) {
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{what}: {} columns: {line}", line.chars().count());
+        assert!(!line.ends_with(' ') || line.trim().is_empty(), "{what}: spaces at the end: {line:?}");
+    }
+}
+
+#[test]
+fn the_help_of_every_command_names_its_options_and_fits_on_the_screen() {
+    let folder = Folder::new();
+    for (name, options) in COMMANDS {
+        let needs_store = !matches!(name, "random-password" | "completions");
+        for help in ["-h", "--help"] {
+            for columns in ["80", "100", "250"] {
+                let done = run(folder.command(&[name, help]).env("COLUMNS", columns), b"").quiet();
+                is_readable(done.text(), &format!("{name} {help}"));
+                for option in options.iter().chain(STORE.iter().filter(|_| needs_store)) {
+                    let text = done.text().split_whitespace().collect::<Vec<_>>().join(" ");
+                    assert!(text.contains(option.trim()), "{name} {help} does not name {option}");
+                }
+            }
+        }
+        let by_help = folder.run(&format!("help {name}")).quiet();
+        assert_eq!(by_help.stdout, folder.run(&format!("{name} --help")).quiet().stdout, "{name}");
+    }
+    assert!(folder.files().is_empty());
+}
+
+#[test]
+fn the_help_of_the_whole_names_every_command_and_exit_code_and_shows_a_first_session() {
+    let folder = Folder::new();
+    let long = folder.run("--help").quiet();
+    is_readable(long.text(), "--help");
+    for help in [&long, &folder.run("-h").quiet(), &folder.run("help").quiet()] {
+        for (name, _) in COMMANDS {
+            assert!(help.text().lines().any(|line| line.trim().starts_with(name)), "{name}");
+        }
+        for code in 0..=8 {
+            assert!(help.text().contains(&format!("\n  {code}  ")), "{code}: {}", help.text());
+        }
+    }
+    // What the help shows must work as it stands there.
+    let session: Vec<&str> = long.text().lines().filter_map(|line| line.trim().strip_prefix("$ strongroom ")).collect();
+    assert!(session.contains(&"init --dir ./vault") && session.contains(&"get db/main --dir ./vault"), "{session:?}");
+    folder.run("init --dir ./vault").ok();
+    folder.shell(r#"printf s3cret | "$BIN" create db/main --dir ./vault"#).quiet();
+    assert_eq!(folder.run("get db/main --dir ./vault").quiet().text(), "s3cret");
+    let version = folder.run("--version").quiet();
+    assert_eq!(version.text(), format!("strongroom {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn help_without_anything_else_is_wrong_usage_and_goes_to_standard_error() {
+    let done = Folder::new().run("");
+    assert_eq!((done.code, done.text()), (Some(2), ""));
+    assert!(done.stderr.contains("Usage: strongroom") && done.stderr.contains("create"));
+}
+
+#[test]
+fn every_shell_gets_completions_that_it_can_read() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = folder.run(&format!("completions {shell}")).quiet();
+        for word in ["random-password", "version-stage", "strongroom"] {
+            assert!(script.text().contains(word), "{shell} lacks {word}");
+        }
+        folder.write(&format!("completions.{shell}"), &script.stdout, 0o600);
+    }
+    let checked = folder.shell(
+        r#"command -v bash >/dev/null || exit 0
+        exec bash --norc -c '. ./completions.bash
+            COMP_WORDS=(strongroom ran) COMP_CWORD=1; _strongroom strongroom ran strongroom; echo "${COMPREPLY[@]}"'"#,
+    );
+    assert!(matches!(checked.text(), "random-password\n" | ""), "{checked:?}");
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+}
