@@ -20,6 +20,9 @@ fn private_options() -> OpenOptions {
 
 /// Opens a file that is there to be locked, and makes it if it is missing.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    if fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) {
+        return Err(io::Error::other("it is a symbolic link"));
+    }
     let file = private_options().read(true).write(true).create(true).truncate(false).open(path)?;
     set_private(path, false)?;
     Ok(file)

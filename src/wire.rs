@@ -148,7 +148,7 @@ impl From<Error> for WireResponse {
     }
 }
 
-/// The errors that the service does not model name their text in lower case.
+/// Two errors that the service does not model name their text in lower case.
 fn is_modelled(code: &str) -> bool {
     !matches!(code, "ValidationException" | "AccessDeniedException")
 }

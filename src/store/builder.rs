@@ -44,6 +44,11 @@ pub enum OpenMode {
     OpenExisting,
     /// Make a new store where there is none.
     CreateNew,
+    /// Throw away the store that is there, if there is one, and make a new one in its place. What it held is lost for good.
+    ///
+    /// A crash leaves the old store or a new one, and nobody else can open either meanwhile. What cannot be recognised as a
+    /// store is refused. For stores in a directory only.
+    Replace,
 }
 
 /// Opens or makes a store. Made by [`SecretStore::builder`], [`SecretStore::in_memory`] and
@@ -201,7 +206,8 @@ impl Builder {
     ///
     /// In this order, the first that applies:
     ///
-    /// 1. [`ErrorKind::Configuration`]: no key provider, or an impossible account, Region or limit.
+    /// 1. [`ErrorKind::Configuration`]: no key provider, an impossible account, Region or limit, or a store outside a
+    ///    directory that is to be replaced.
     /// 2. [`ErrorKind::NotAStore`]: the path is not a directory, holds other files, or holds nothing and
     ///    [`OpenMode::OpenExisting`] was asked for.
     /// 3. [`ErrorKind::AlreadyOpen`]: the store is open, in this process or another.
@@ -280,15 +286,19 @@ impl Maker<'_> {
                 .map_err(|error| Error::new(ErrorKind::Storage, error.to_string()).with_source(error))
         };
         match directory.look()? {
-            Found::Store(header) => {
+            Found::Store(header) if self.mode != OpenMode::Replace => {
                 let (header, root) = self.open_header(Header::read(&header)?)?;
                 directory.make_private()?;
                 let records = self.records(Box::new(sled(&directory.records())?), &root, header.store)?;
                 Ok((records, root, header.store))
             }
-            Found::Nothing => {
+            found => {
                 self.require_may_create()?;
                 let (header, root) = self.new_header()?;
+                // Only now, when the keys for a new store are at hand.
+                if matches!(found, Found::Store(_)) {
+                    directory.discard()?;
+                }
                 directory
                     .make_records(|path| self.new_records(Box::new(sled(path)?), &root, header.store, None)?.close())?;
                 let records = self.records(Box::new(sled(&directory.records())?), &root, header.store)?;
@@ -301,6 +311,9 @@ impl Maker<'_> {
 
     fn open_backend(&self, backend: Box<dyn Backend>) -> Result<Opened> {
         let storage = |error: BackendError| Error::new(ErrorKind::Storage, error.to_string()).with_source(error);
+        if self.mode == OpenMode::Replace {
+            return Err(Error::configuration("only a store in a directory can be replaced"));
+        }
         let key = [Family::Header as u8];
         match backend.get(&key).map_err(storage)? {
             Some(header) => {

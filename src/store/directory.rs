@@ -205,6 +205,19 @@ impl Directory {
         finish().map_err(storage("finish", &self.path))
     }
 
+    /// Gives up the store, durably and in one step: it is marked as one that was never finished, and then its header is
+    /// removed. What is left is removed by [`make_records`](Self::make_records), or by the next opener's.
+    pub(super) fn discard(&self) -> Result<()> {
+        let records = self.records();
+        let discard = || {
+            File::create(records.join(MARK))?.sync_all()?;
+            files::sync_directory(&records)?;
+            fs::remove_file(self.path.join(HEADER))?;
+            files::sync_directory(&self.path)
+        };
+        discard().map_err(storage("discard", &self.path))
+    }
+
     /// Writes the header, durably and in one step: from now on the store exists.
     pub(super) fn write_header(&self, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(HEADER);

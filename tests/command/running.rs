@@ -84,6 +84,24 @@ fn clients_that_hang_up_in_the_middle_leave_nothing_behind() {
     assert!(!server.log().contains("panicked") && !server.log().contains("ERROR"), "{}", server.log());
 }
 
+/// A client that leaves does not take back what it asked for, so the log must say what was done.
+#[test]
+fn what_was_done_for_a_client_that_left_is_in_the_log() {
+    let folder = Folder::with_store();
+    let mut server = Server::start(&folder, "");
+    for number in 0..40 {
+        let body = with_token(&format!(r#"{{"Name": "x{number}"}}"#));
+        let mut connection = server.connect();
+        let head = api("CreateSecret");
+        connection.send(&head.each_ref().map(String::as_str), body.as_bytes());
+    }
+    assert!(server.is_well());
+    server.stop();
+    let logged = server.log().lines().filter(|line| line.contains("CreateSecret") && line.contains("200")).count();
+    let made = folder.vault("list --json").quiet().text().matches("\"Name\"").count();
+    assert_eq!(logged, made, "{}", server.log());
+}
+
 #[test]
 fn many_clients_at_once_are_all_answered() {
     let folder = Folder::with_store();

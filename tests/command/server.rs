@@ -29,19 +29,24 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(folder: &Folder, options: &str) -> Self {
+        Self::start_with_log(folder, options, Stdio::piped())
+    }
+
+    /// What it writes to standard error is kept if that is a pipe of ours.
+    pub(crate) fn start_with_log(folder: &Folder, options: &str, log: Stdio) -> Self {
         let mut child = folder
             .command(&["serve", "--dir", "vault", "--listen", "127.0.0.1:0"])
             .args(options.split_whitespace())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
-        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let stderr = child.stderr.take().map(BufReader::new);
         let written = Arc::clone(&log);
         let listener = thread::spawn(move || {
-            for line in stderr.lines() {
+            for line in stderr.into_iter().flat_map(std::io::BufRead::lines) {
                 let mut log = written.lock().unwrap();
                 log.push_str(&line.unwrap());
                 log.push('\n');
@@ -83,10 +88,7 @@ impl Server {
     }
 
     pub(crate) fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Connection(BufReader::new(stream))
+        Connection::open(self.port)
     }
 
     /// Sends one request on a connection of its own.
@@ -149,6 +151,13 @@ pub(crate) fn api(operation: &str) -> [String; 4] {
 pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
+    pub(crate) fn open(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
     /// Sends bytes as they are. A server that has seen enough may have hung up.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> bool {
         self.0.get_mut().write_all(bytes).is_ok()

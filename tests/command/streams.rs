@@ -137,3 +137,28 @@ fn of_several_that_make_a_store_at_once_one_succeeds() {
         assert_eq!(folder.vault(&format!("get x {choice}")).quiet().text(), "v");
     }
 }
+
+/// Whoever does not read the log, or cannot keep it, loses lines, and nothing else.
+#[test]
+fn a_log_that_goes_nowhere_stops_no_server() {
+    let (gone, broken) = std::io::pipe().unwrap();
+    drop(gone);
+    let (unread, full) = std::io::pipe().unwrap();
+    let full_disk = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let logs: [(&str, std::process::Stdio); 3] = [
+        ("its reader has gone", broken.into()),
+        ("nobody reads it", full.into()),
+        ("the disk is full", full_disk.into()),
+    ];
+    for (row, log) in logs {
+        let folder = Folder::new();
+        let mut server = crate::server::Server::start_with_log(&folder, "--durability eventual", log);
+        for number in 0..600 {
+            let made = server.call("CreateSecret", &format!(r#"{{"Name": "s{number}"}}"#));
+            assert_eq!(made.status, 200, "{row}: {made:?}");
+        }
+        server.stop();
+        assert_eq!(folder.vault("list --json").quiet().text().matches("\"Name\"").count(), 600, "{row}");
+    }
+    drop(unread);
+}

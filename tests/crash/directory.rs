@@ -409,6 +409,95 @@ fn a_store_whose_mark_of_being_made_was_not_yet_removed_is_whole() {
     assert!(!mark.exists(), "with a header the store is made, and the mark goes");
 }
 
+#[test]
+fn a_store_that_is_replaced_is_empty_and_its_keys_open_nothing_of_the_old_one() {
+    let place = place_with_store();
+    let old = fs::read(store_in(place.path()).join("store.hdr")).unwrap();
+    let store = builder(place.path()).mode(OpenMode::Replace).open().unwrap();
+    assert_eq!(store.stats().unwrap().secrets, 0);
+    assert!(!is_readable(&store));
+    let secrets = store.default_secrets_manager();
+    secrets.create_secret(CreateSecretRequest::new("new").secret_string("s")).unwrap();
+    store.close().unwrap();
+    assert_ne!(fs::read(store_in(place.path()).join("store.hdr")).unwrap(), old);
+    let store = builder(place.path()).mode(OpenMode::OpenExisting).open().unwrap();
+    assert_eq!(store.stats().unwrap().secrets, 1, "what was put into the new one stays");
+    store.close().unwrap();
+    // Where there is none, one is made.
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(builder(empty.path()).mode(OpenMode::Replace).open().unwrap().stats().unwrap().secrets, 0);
+}
+
+/// Replacing writes the mark, then removes the header, then makes a store.
+#[test]
+fn a_replacement_that_is_interrupted_leaves_the_old_store_or_a_new_one() {
+    let interrupted: [(&str, bool, Spoil); 4] = [
+        ("the mark is there", true, |store| fs::write(store.join("sled").join("unfinished"), "").unwrap()),
+        ("the header is gone", false, |store| {
+            fs::write(store.join("sled").join("unfinished"), "").unwrap();
+            fs::remove_file(store.join("store.hdr")).unwrap();
+        }),
+        ("new records are being made", false, |store| {
+            fs::write(store.join("sled").join("unfinished"), "").unwrap();
+            fs::remove_file(store.join("store.hdr")).unwrap();
+            fs::create_dir(store.join("sled.new")).unwrap();
+        }),
+        ("the old records are gone", false, |store| {
+            fs::remove_file(store.join("store.hdr")).unwrap();
+            fs::remove_dir_all(store.join("sled")).unwrap();
+        }),
+    ];
+    for (row, is_old, interrupt) in interrupted {
+        let place = place_with_store();
+        interrupt(&store_in(place.path()));
+        assert_eq!(SecretStore::exists(store_in(place.path())).unwrap(), is_old, "{row}");
+        let store = builder(place.path()).open().unwrap_or_else(|error| panic!("{row}: {error:?}"));
+        assert_eq!(is_readable(&store), is_old, "{row}");
+        assert_eq!(store.stats().unwrap().secrets, u64::from(is_old), "{row}");
+    }
+}
+
+#[test]
+fn a_store_is_not_replaced_while_it_is_open_or_if_there_is_no_key_or_no_store_but_other_files() {
+    let place = place_with_store();
+    let holder = Running::start(child::command("hold", place.path(), 0));
+    assert_eq!(holder.hear(), "held");
+    let error = builder(place.path()).mode(OpenMode::Replace).open().unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::AlreadyOpen);
+    assert!(holder.finish().1.success());
+    let keyless = SecretStore::builder(store_in(place.path())).mode(OpenMode::Replace).open().unwrap_err();
+    assert_eq!(*keyless.kind(), ErrorKind::Configuration);
+    assert!(is_readable(&builder(place.path()).open().unwrap()));
+
+    let foreign = tempfile::tempdir().unwrap();
+    fs::write(foreign.path().join("photo.jpg"), "not ours").unwrap();
+    let replace = SecretStore::builder(foreign.path()).key_provider(StaticKey::new([7; 32])).mode(OpenMode::Replace);
+    assert_eq!(*replace.open().unwrap_err().kind(), ErrorKind::NotAStore);
+    assert!(foreign.path().join("photo.jpg").exists());
+    let in_memory = SecretStore::in_memory().key_provider(StaticKey::new([7; 32])).mode(OpenMode::Replace);
+    assert_eq!(*in_memory.open().unwrap_err().kind(), ErrorKind::Configuration);
+}
+
+#[test]
+fn whether_there_is_a_store_is_told_without_a_key_and_without_changing_anything() {
+    let place = place_with_store();
+    let store = store_in(place.path());
+    let before = picture(place.path());
+    assert!(SecretStore::exists(&store).unwrap());
+    assert!(!SecretStore::exists(place.path().join("nowhere")).unwrap());
+    let exists = |path: &Path| SecretStore::exists(path).map_err(|error| error.kind().clone());
+    assert_eq!(exists(&store.join("store.hdr")), Err(ErrorKind::NotAStore), "a file");
+    assert_eq!(exists(place.path()), Err(ErrorKind::NotAStore), "other files");
+    assert!(picture(place.path()) == before);
+    fs::remove_file(store.join("store.hdr")).unwrap();
+    assert_eq!(exists(&store), Err(ErrorKind::Corrupted), "the header was lost");
+    let bare = tempfile::tempdir().unwrap();
+    assert!(!SecretStore::exists(bare.path()).unwrap());
+    symlink("looped", bare.path().join("looped")).unwrap();
+    assert_eq!(exists(&bare.path().join("looped")), Err(ErrorKind::Storage), "it cannot be looked at");
+    assert!(!bare.path().join("LOCK").exists());
+}
+
 /// A process that is killed while sled writes a snapshot leaves an unfinished file that sled itself cannot cope with.
 #[test]
 fn an_unfinished_snapshot_is_removed_and_the_store_opens() {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
 use crate::failure::{EXIT_CODES, Failure};
@@ -156,8 +156,8 @@ pub(crate) struct Serve {
     pub(crate) allow_host: Vec<String>,
 
     /// The longest body that is read; more is answered with status 413
-    #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024)]
-    pub(crate) max_body_bytes: usize,
+    #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024, value_parser = value_parser!(u32).range(1..=BODY_BYTES_MAX))]
+    pub(crate) max_body_bytes: u32,
 
     /// Seconds between two rounds of maintenance, which purges what is past its recovery window; 0 for none
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -175,6 +175,9 @@ pub(crate) struct Serve {
     #[arg(long, value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log_level: LogLevel,
 }
+
+/// Largest --max-body-bytes.
+const BODY_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
 const SERVE_HELP: &str = "\
 The account of a request is the one that --credentials gives its access key id; without that, the

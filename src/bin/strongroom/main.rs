@@ -8,12 +8,18 @@ mod place;
 mod serve;
 mod values;
 
+use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use zeroizing_alloc::ZeroAlloc;
 
 use crate::arguments::{Arguments, Command};
 use crate::failure::Failure;
+
+/// Wipes whatever is freed, because the network's and the terminal's libraries do not wipe what passed through them.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {

@@ -45,7 +45,7 @@ impl<W: Write> Write for Escaping<W> {
 pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() && character != '\n' {
+        if character.is_control() {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -75,13 +75,14 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     print(table)
 }
 
-/// Names and values below each other; absent ones are left out.
-pub(crate) fn members(rows: impl IntoIterator<Item = (&'static str, Option<String>)>) -> Result<(), Failure> {
+/// Names, and lines below each other; what has no line is left out.
+pub(crate) fn members(rows: impl IntoIterator<Item = (&'static str, Vec<String>)>) -> Result<(), Failure> {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    for (name, value) in rows {
-        if let Some(value) = value {
-            table.add_row(vec![name.to_owned(), shown(&value)]);
+    for (name, lines) in rows {
+        if !lines.is_empty() {
+            let lines: Vec<String> = lines.iter().map(|line| shown(line)).collect();
+            table.add_row(vec![name.to_owned(), lines.join("\n")]);
         }
     }
     print(table)

@@ -47,17 +47,15 @@ impl Keys {
     /// Reads the keys. Missing ones are made only for a store that is not there, and can be made: no new key opens a store
     /// that is.
     pub(crate) fn new(place: &Place) -> Result<Self, Failure> {
-        let directory = std::path::absolute(&place.dir)?;
+        let mut directory = std::path::absolute(&place.dir)?;
+        // `..` at the end has no name of its own to put a keyring beside.
+        if directory.file_name().is_none() {
+            directory = directory.canonicalize()?;
+        }
         let is_new = !SecretStore::exists(&directory)?;
         require_settings(place)?;
         let provider = provider(&directory, &place.key, is_new)?;
-        // Links are followed once, so that a reset puts the new store where the old one was.
-        let directory = directory.canonicalize().unwrap_or(directory);
         Ok(Self { place: Place { dir: directory, ..place.clone() }, provider })
-    }
-
-    pub(crate) fn directory(&self) -> &Path {
-        &self.place.dir
     }
 
     pub(crate) fn builder(&self) -> Builder {

@@ -29,5 +29,5 @@ pub(crate) fn run(arguments: Create) -> Result<(), Failure> {
     if format.json {
         return output::json(&created);
     }
-    output::members([("ARN", Some(created.arn)), ("Version", created.version_id)])
+    output::members([("ARN", vec![created.arn]), ("Version", created.version_id.into_iter().collect())])
 }

@@ -16,25 +16,21 @@ pub(crate) fn run(arguments: Describe) -> Result<(), Failure> {
 }
 
 fn print(secret: &DescribeSecretResponse) -> Result<(), Failure> {
-    let tags = secret.tags.as_ref().map(|tags| {
-        let shown: Vec<String> = tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect();
-        shown.join("\n")
-    });
-    let labels = secret.version_ids_to_stages.as_ref().map(|versions| {
-        let shown: Vec<String> = versions.iter().map(|(id, labels)| format!("{id}  {}", labels.join(", "))).collect();
-        shown.join("\n")
-    });
+    let one = |text: Option<String>| text.into_iter().collect::<Vec<_>>();
+    let tags = secret.tags.iter().flatten().map(|tag| format!("{}={}", tag.key, tag.value));
+    let versions = secret.version_ids_to_stages.iter().flatten();
+    let versions = versions.map(|(id, labels)| format!("{id}  {}", labels.join(", ")));
     output::members([
-        ("Name", Some(secret.name.clone())),
-        ("ARN", Some(secret.arn.clone())),
-        ("Description", secret.description.clone()),
-        ("Type", secret.r#type.clone()),
-        ("KMS key", Some(secret.kms_key_id.clone().unwrap_or_else(|| "default".to_owned()))),
-        ("Created", Some(output::date(&secret.created_date))),
-        ("Last changed", Some(output::date(&secret.last_changed_date))),
-        ("Last read", secret.last_accessed_date.map(|at| at.format("%Y-%m-%d").to_string())),
-        ("Deleted on", secret.deleted_date.as_ref().map(output::date)),
-        ("Tags", tags.filter(|tags| !tags.is_empty())),
-        ("Versions", labels),
+        ("Name", one(Some(secret.name.clone()))),
+        ("ARN", one(Some(secret.arn.clone()))),
+        ("Description", one(secret.description.clone())),
+        ("Type", one(secret.r#type.clone())),
+        ("KMS key", vec![secret.kms_key_id.clone().unwrap_or_else(|| "default".to_owned())]),
+        ("Created", vec![output::date(&secret.created_date)]),
+        ("Last changed", vec![output::date(&secret.last_changed_date)]),
+        ("Last read", one(secret.last_accessed_date.map(|at| at.format("%Y-%m-%d").to_string()))),
+        ("Deleted on", one(secret.deleted_date.as_ref().map(output::date))),
+        ("Tags", tags.collect()),
+        ("Versions", versions.collect()),
     ])
 }

@@ -18,8 +18,8 @@ pub(crate) fn run(arguments: Put) -> Result<(), Failure> {
         return output::json(&put);
     }
     output::members([
-        ("ARN", Some(put.arn)),
-        ("Version", Some(put.version_id)),
-        ("Labels", Some(put.version_stages.join(", "))),
+        ("ARN", vec![put.arn]),
+        ("Version", vec![put.version_id]),
+        ("Labels", vec![put.version_stages.join(", ")]),
     ])
 }

@@ -1,6 +1,7 @@
 //! The administrative endpoint: what a test suite needs that the API has no operation for.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use strongroom::Timestamp;
 
@@ -25,8 +26,24 @@ struct ClockChange {
     release: Option<bool>,
 }
 
+/// What has no members.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// Reads an object: what is derived would also take a list of the members.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    serde_json::from_slice(body).ok()
+}
+
 /// Carries out what is named by the last part of the path.
 pub(super) fn act(shelf: &Shelf, clock: &ServerClock, action: &str, is_change: bool, body: &[u8]) -> Done {
+    if is_change && action != "clock" && !body.is_empty() && read::<Nothing>(body).is_none() {
+        return refused(400, "the body is {}");
+    }
     let done = match (action, is_change) {
         ("reset", true) => shelf.reset().map(|()| json!({})),
         ("maintain", true) => maintain(shelf),
@@ -60,7 +77,7 @@ fn stats(shelf: &Shelf) -> Result<Value, Failure> {
 }
 
 fn move_clock(clock: &ServerClock, body: &[u8]) -> Done {
-    let Ok(change) = serde_json::from_slice::<ClockChange>(body) else {
+    let Some(change) = read::<ClockChange>(body) else {
         return refused(
             400,
             "the body is one of {\"freeze\":true}, {\"freeze_at\":SECONDS}, {\"advance_seconds\":SECONDS}, {\"release\":true}",

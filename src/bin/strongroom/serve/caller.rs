@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use axum::http::Version;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
 use strongroom::wire::WireResponse;
@@ -54,7 +55,9 @@ impl Callers {
             return Ok(());
         }
         let host = match parts.headers.get(HOST).map(|host| host.to_str()) {
-            None => return Ok(()),
+            // No browser sends such a request.
+            None if parts.version < Version::HTTP_11 => return Ok(()),
+            None => return Err(WireResponse::error(400, "SerializationException", "The request names no host.")),
             Some(host) => host.unwrap_or_default(),
         };
         if self.is_ours(host) {
@@ -90,6 +93,18 @@ impl Callers {
             region: scope.region.unwrap_or(&self.region).to_owned(),
             principal: principal.map(str::to_owned),
         })
+    }
+
+    /// Refuses what no body could make right, before one is read.
+    pub(super) fn check_head(&self, parts: &Parts) -> Result<(), WireResponse> {
+        if !self.must_sign {
+            return Ok(());
+        }
+        match self.verify(parts, b"") {
+            // The signature covers the body, so this may still be the right one.
+            Err(refused) if refused.error_code.as_deref() != Some("InvalidSignatureException") => Err(refused),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     fn verify(&self, parts: &Parts, body: &[u8]) -> Result<Caller, WireResponse> {
@@ -211,7 +226,10 @@ mod tests {
         for (host, is_served) in rows {
             assert_eq!(callers().check_origin(&parts(&[("host", host)])).is_ok(), is_served, "{host}");
         }
-        assert!(callers().check_origin(&parts(&[])).is_ok());
+        assert_eq!(callers().check_origin(&parts(&[])).unwrap_err().status, 400);
+        let mut old = parts(&[]);
+        old.version = Version::HTTP_10;
+        assert!(callers().check_origin(&old).is_ok());
         let page = parts(&[("host", "localhost"), ("origin", "http://localhost:3000")]);
         assert_eq!(callers().check_origin(&page).unwrap_err().status, 403);
     }
@@ -224,5 +242,8 @@ mod tests {
             assert_eq!(callers.identify(&parts(headers), b"").unwrap_err().status, 400);
         }
         assert!(callers.check_origin(&parts(&[("host", "vault.example")])).is_ok());
+        for headers in [&[][..], &[("authorization", claims)], &[("authorization", "Bearer x")]] {
+            assert!(callers.check_head(&parts(headers)).is_err(), "before the body is read");
+        }
     }
 }

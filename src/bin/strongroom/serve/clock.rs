@@ -29,6 +29,9 @@ impl ServerClock {
     pub(super) fn read(&self) -> Reading {
         let hands = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now_millis = hands.frozen_at.unwrap_or_else(|| system_millis().saturating_add(hands.offset_millis));
+        // A clock that runs can come to the end of the calendar, and stays there.
+        let [first, last] = [Timestamp::MIN_UTC, Timestamp::MAX_UTC].map(|at| at.timestamp_millis());
+        let now_millis = now_millis.clamp(first, last);
         Reading { now_millis, is_frozen: hands.frozen_at.is_some(), offset_millis: hands.offset_millis }
     }
 

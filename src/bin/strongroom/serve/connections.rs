@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 
 /// Connections that are served at the same time; further ones wait.
 const CONNECTIONS_MAX: usize = 1024;
@@ -20,8 +21,11 @@ const CONNECTIONS_MAX: usize = 1024;
 /// How long a client may take to send the head of a request, and be silent between two.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a client may take to read some of an answer.
+const READER_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long clients get to finish when the server stops.
-const STOP_PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long to wait when the operating system has no more sockets to give.
 const RETRY: Duration = Duration::from_millis(50);
@@ -50,10 +54,12 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
         };
         // Answers are small, and waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(READER_PATIENCE));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_PATIENCE)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+            .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router.clone()));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

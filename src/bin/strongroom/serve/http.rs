@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::header::{CONTENT_TYPE, EXPECT, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -13,11 +13,11 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use strongroom::SecretBytes;
 use strongroom::wire::{self, WireResponse};
+use tokio::sync::RwLock;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use crate::serve::admin;
-use crate::serve::body::{self, Unread};
+use crate::serve::body::{Bodies, Received, Unread};
 use crate::serve::caller::{Caller, Callers};
 use crate::serve::clock::ServerClock;
 use crate::serve::random_id;
@@ -33,7 +33,9 @@ pub(super) struct Server {
     pub(super) callers: Callers,
     pub(super) clock: ServerClock,
     pub(super) has_admin: bool,
-    pub(super) body_bytes_max: usize,
+    pub(super) bodies: Bodies,
+    /// Shared by all requests until they are in the log.
+    pub(super) under_way: Arc<RwLock<()>>,
 }
 
 /// What the log says about a request besides its status.
@@ -62,7 +64,20 @@ pub(super) fn router(server: Server) -> Router {
 }
 
 /// What is done for every request: who may come in at all, a request id, a line in the log.
+///
+/// All of it goes on when the client leaves, so that nothing is done that is not in the log.
 async fn attend(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let under_way = Arc::clone(&server.under_way).read_owned().await;
+    let attended = tokio::spawn(async move {
+        let response = attend_to_the_end(server, request, next).await;
+        drop(under_way);
+        response
+    });
+    let attended = attended.await;
+    attended.unwrap_or_else(|_| respond(internal("a request ended early"), Note::default()))
+}
+
+async fn attend_to_the_end(server: Arc<Server>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = random_id();
     let (parts, body) = request.into_parts();
@@ -102,7 +117,7 @@ async fn call(State(server): State<Arc<Server>>, request: Request) -> Response {
         return respond(refused, note);
     }
     note.caller = Some(caller.clone());
-    let answered = tokio::task::spawn_blocking(move || dispatch(&server.shelf, &caller, &target, &body)).await;
+    let answered = tokio::task::spawn_blocking(move || dispatch(&server.shelf, &caller, &target, &body.bytes)).await;
     respond(answered.unwrap_or_else(|_| internal("a call ended early")), note)
 }
 
@@ -141,7 +156,8 @@ async fn administer(State(server): State<Arc<Server>>, request: Request) -> Resp
     }
     let action = parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned();
     let is_change = parts.method == Method::POST;
-    let done = tokio::task::spawn_blocking(move || admin::act(&server.shelf, &server.clock, &action, is_change, &body));
+    let done =
+        tokio::task::spawn_blocking(move || admin::act(&server.shelf, &server.clock, &action, is_change, &body.bytes));
     match done.await {
         Ok(done) => plain(done.status, done.body.to_string()),
         Err(_) => respond(internal("a call ended early"), note),
@@ -149,18 +165,25 @@ async fn administer(State(server): State<Arc<Server>>, request: Request) -> Resp
 }
 
 /// Reads the body and finds out who sent it.
-async fn receive(server: &Server, parts: &Parts, body: Body) -> Result<(Caller, Zeroizing<Vec<u8>>), WireResponse> {
-    let body = body::read(body, server.body_bytes_max).await.map_err(|unread| match unread {
+async fn receive(server: &Server, parts: &Parts, body: Body) -> Result<(Caller, Received), WireResponse> {
+    server.callers.check_head(parts)?;
+    let waits_for_word = parts.headers.contains_key(EXPECT);
+    let body = server.bodies.read(body, waits_for_word).await.map_err(|unread| match unread {
         Unread::TooLong => WireResponse::error(413, "RequestEntityTooLargeException", "The request is too large."),
         Unread::TooSlow => WireResponse::error(408, "RequestTimeoutException", "The request took too long to arrive."),
         Unread::Broken => WireResponse::error(400, "SerializationException", "The request ended early."),
     })?;
-    let caller = server.callers.identify(parts, &body)?;
+    let caller = server.callers.identify(parts, &body.bytes)?;
     Ok((caller, body))
 }
 
-async fn health() -> Response {
-    plain(200, r#"{"status":"ok"}"#.to_owned())
+/// Whether the store answers.
+async fn health(State(server): State<Arc<Server>>) -> Response {
+    let asked = tokio::task::spawn_blocking(move || server.shelf.with(|store| store.stats())).await;
+    match asked {
+        Ok(Ok(_)) => plain(200, r#"{"status":"ok"}"#.to_owned()),
+        Ok(Err(_)) | Err(_) => plain(503, r#"{"status":"failing"}"#.to_owned()),
+    }
 }
 
 async fn not_found() -> Response {

@@ -20,16 +20,21 @@ use strongroom::{Entropy as _, OsEntropy};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 use crate::arguments::{LogFormat, LogLevel, Serve};
 use crate::failure::{Code, Failure};
 use crate::output;
 use crate::place::Keys;
+use crate::serve::body::Bodies;
 use crate::serve::caller::Callers;
 use crate::serve::clock::ServerClock;
 use crate::serve::credentials::Credentials;
 use crate::serve::http::Server;
 use crate::serve::shelf::Shelf;
+
+/// Lines of the log that wait to be written; further ones are lost.
+const LOG_LINES_MAX: usize = 16 * 1024;
 
 pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     if !arguments.listen.ip().is_loopback() && !arguments.verify_signatures {
@@ -39,7 +44,7 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
         ))
         .hint("listen on 127.0.0.1, or add --verify-signatures and --credentials FILE"));
     }
-    log(arguments.log_format, arguments.log_level);
+    let _log = log(arguments.log_format, arguments.log_level);
     let credentials = match &arguments.credentials {
         Some(path) => Some(Credentials::read(path).map_err(|message| Failure::new(Code::Invalid, message))?),
         None => None,
@@ -54,7 +59,8 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
         callers: Callers::new(&arguments, credentials),
         clock,
         has_admin: arguments.admin,
-        body_bytes_max: arguments.max_body_bytes,
+        bodies: Bodies::new(arguments.max_body_bytes),
+        under_way: Arc::default(),
     };
 
     let runtime = Runtime::new()?;
@@ -83,7 +89,12 @@ async fn serve(arguments: &Serve, listener: std::net::TcpListener, server: Serve
 
     let maintenance = maintain_every(arguments.maintain_every, Arc::clone(&server.shelf));
     let maintenance = tokio::spawn(maintenance);
+    let under_way = Arc::clone(&server.under_way);
     connections::serve(listener, http::router(server), stop).await;
+    // Also what was asked by clients that have left.
+    if tokio::time::timeout(connections::STOP_PATIENCE, under_way.write()).await.is_err() {
+        tracing::warn!("some requests did not come to an end in time");
+    }
     maintenance.abort();
     tracing::info!("stopped");
     Ok(())
@@ -131,7 +142,10 @@ fn random_id() -> String {
 }
 
 /// Lines on standard error. They name operations, codes and accounts, never secrets or their values.
-fn log(format: LogFormat, level: LogLevel) {
+///
+/// They are written by a thread of their own until the guard is dropped: whoever does not read them, or cannot keep them,
+/// loses lines but does not stop the server.
+fn log(format: LogFormat, level: LogLevel) -> WorkerGuard {
     let level = match level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
@@ -139,9 +153,16 @@ fn log(format: LogFormat, level: LogLevel) {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
+    let (lines, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_MAX).finish(io::stderr());
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(lines)
+        .with_target(false)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => subscriber.with_ansi(false).init(),
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
     }
+    guard
 }
