@@ -21,6 +21,8 @@ use strongroom::{
 use crate::floor::{Effort, Lane, Quantiles, Run, show, timed};
 
 const NAME: &str = "bench/secret";
+/// Has a version for every put, which makes it slower to read.
+const CHANGING: &str = "bench/changing";
 const VALUE_BYTES: usize = 1024;
 const CONNECTIONS: usize = 32;
 const REQUESTS: usize = 10_000;
@@ -173,7 +175,9 @@ fn store(directory: &Path, value: &str) -> (SecretStore, SecretsManager) {
     let keyring = LocalKeyring::open_or_create(directory.join("own.keyring")).expect("a keyring");
     let store = SecretStore::builder(directory.join("own")).key_provider(keyring).open().expect("a store");
     let secrets = store.default_secrets_manager();
-    secrets.create_secret(CreateSecretRequest::new(NAME).secret_string(value)).expect("a secret");
+    for name in [NAME, CHANGING] {
+        secrets.create_secret(CreateSecretRequest::new(name).secret_string(value)).expect("a secret");
+    }
     (store, secrets)
 }
 
@@ -189,11 +193,13 @@ fn main() {
     let mut to_server = Connection::open(server.1);
     let mut to_empty = Connection::open(empty);
     let mut calls = 0;
-    let mut write = |member: &str| {
+    let mut write = |member: &str, name: &str| {
         calls += 1;
-        format!(r#"{{"{member}":"{NAME}","SecretString":"{value}","ClientRequestToken":"{calls:032}"}}"#)
+        format!(r#"{{"{member}":"{name}","SecretString":"{value}","ClientRequestToken":"{calls:032}"}}"#)
     };
-    to_server.must("CreateSecret", &write("Name"));
+    for name in [NAME, CHANGING] {
+        to_server.must("CreateSecret", &write("Name", name));
+    }
     let get = format!(r#"{{"SecretId":"{NAME}"}}"#);
 
     compare(
@@ -214,9 +220,9 @@ fn main() {
         "durable put of 1 KiB",
         Effort { rounds: 30, operations: 30 },
         [
-            &mut repeat(|| to_server.must("PutSecretValue", &write("SecretId"))),
+            &mut repeat(|| to_server.must("PutSecretValue", &write("SecretId", CHANGING))),
             &mut repeat(|| {
-                let put = secrets.put_secret_value(PutSecretValueRequest::new(NAME, value.as_str()));
+                let put = secrets.put_secret_value(PutSecretValueRequest::new(CHANGING, value.as_str()));
                 black_box(put.expect("it is stored"));
             }),
             &mut repeat(|| to_empty.must("PutSecretValue", &get)),
