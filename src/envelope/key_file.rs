@@ -75,8 +75,7 @@ enum FileProblem {
     #[error("key file `{}` is a symbolic link or not a file; give the path of the file itself", .0.display())]
     NotAFile(PathBuf),
     #[error(
-        "key file `{}` can be read or written by others; set its mode to 0600, or open it with \
-         `KeyFileProvider::open_shared` if others are meant to read it", .0.display()
+        "key file `{}` can be read or written by others; set its mode to 0600", .0.display()
     )]
     Exposed(PathBuf),
     #[error("key file `{}` can be written by others; take that right away from them", .0.display())]

@@ -147,6 +147,46 @@ fn put_makes_a_new_version_with_the_labels_that_it_is_given() {
 }
 
 #[test]
+fn stage_takes_a_secret_back_to_the_value_before() {
+    let folder = with_secret();
+    folder.vault_with(&format!("put {NAME}"), b"second").quiet();
+    let versions = folder.vault(&format!("versions {NAME} --json")).quiet().json();
+    let id = |label: &str| {
+        let mut versions = versions["Versions"].as_array().unwrap().iter();
+        let found = versions.find(|version| version["VersionStages"].as_array().unwrap().contains(&label.into()));
+        found.unwrap()["VersionId"].as_str().unwrap().to_owned()
+    };
+    let (current, previous) = (id("AWSCURRENT"), id("AWSPREVIOUS"));
+    let first = folder.vault(&format!("get {NAME} --version-stage AWSPREVIOUS")).quiet().text().to_owned();
+    folder.vault(&format!("stage {NAME} AWSCURRENT --to {previous}")).fails(5, &[&current]);
+    let moved =
+        folder.vault(&format!("stage {NAME} AWSCURRENT --from {current} --to {previous} --json")).quiet().json();
+    has_members(&moved, &["ARN", "Name"]);
+    assert_eq!(folder.vault(&format!("get {NAME}")).quiet().text(), first);
+    assert_eq!(folder.vault(&format!("get {NAME} --version-stage AWSPREVIOUS")).quiet().text(), "second");
+    folder.vault(&format!("stage {NAME} BLUE --to {current}")).quiet();
+    assert_eq!(folder.vault(&format!("get {NAME} --version-stage BLUE")).quiet().text(), "second");
+    folder.vault(&format!("stage {NAME} BLUE --from {current}")).quiet();
+    folder.vault(&format!("get {NAME} --version-stage BLUE")).fails(3, &["BLUE"]);
+    folder.vault(&format!("stage {NAME} BLUE")).fails(2, &["--to"]);
+}
+
+#[test]
+fn update_changes_what_is_known_of_a_secret_and_no_value() {
+    let folder = with_secret();
+    let before = folder.vault(&format!("versions {NAME} --json")).quiet().json();
+    let updated = folder.vault(&format!("update {NAME} --description new --json")).quiet().json();
+    has_members(&updated, &["ARN", "Name"]);
+    let described = || folder.vault(&format!("describe {NAME} --json")).quiet().json();
+    assert_eq!(described()["Description"], "new");
+    folder.arguments(&["update", NAME, "--dir", "vault", "--description", ""], b"").quiet();
+    assert_eq!(described().get("Description"), None);
+    folder.vault(&format!("update {NAME} --kms-key-id alias/none")).fails(6, &["Access to KMS is not allowed", "hint"]);
+    folder.vault(&format!("update {NAME}")).fails(2, &["--description"]);
+    assert_eq!(folder.vault(&format!("versions {NAME} --json")).quiet().json(), before);
+}
+
+#[test]
 fn list_shows_every_secret_of_every_page_in_the_order_that_is_asked_for() {
     let folder = Folder::with_store();
     for number in 0..5 {
@@ -247,8 +287,8 @@ fn delete_can_be_taken_back_until_its_day_unless_it_is_forced() {
     folder.vault(&format!("get {NAME}")).fails(4, &["marked for deletion"]);
     assert_eq!(folder.vault("list --json").quiet().json(), json!({ "SecretList": [] }));
     let listed = folder.vault("list --include-deleted").quiet();
-    says(listed.text(), &[NAME, "deleted on "]);
-    says(folder.vault(&format!("describe {NAME}")).quiet().text(), &["Deleted on"]);
+    says(listed.text(), &[NAME, "deletion on "]);
+    says(folder.vault(&format!("describe {NAME}")).quiet().text(), &["Deletion on"]);
 
     says(folder.vault(&format!("restore {NAME}")).quiet().text(), &[NAME]);
     assert_eq!(folder.vault(&format!("get {NAME}")).quiet().text(), "first");

@@ -3,7 +3,7 @@
 use crate::fixture::{Folder, run};
 
 /// Every subcommand with the options that its help has to name.
-const COMMANDS: [(&str, &[&str]); 13] = [
+const COMMANDS: [(&str, &[&str]); 15] = [
     (
         "serve",
         &[
@@ -46,6 +46,8 @@ const COMMANDS: [(&str, &[&str]); 13] = [
     ("tag", &["<ID>", "KEY=VALUE", "--remove"]),
     ("delete", &["<ID>", "--recovery-window", "--force", "7 to 30", "--json"]),
     ("restore", &["<ID>", "--json"]),
+    ("stage", &["<ID>", "<LABEL>", "--from", "--to", "--json"]),
+    ("update", &["<ID>", "--description", "--kms-key-id", "--json"]),
     (
         "random-password",
         &["--length", "--exclude-characters", "--exclude ", "--include-space", "--any-types", "punctuation", "--json"],

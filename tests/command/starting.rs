@@ -88,11 +88,11 @@ fn a_file_of_credentials_that_cannot_be_used_is_refused_before_anything_is_made(
     for (text, mode, named) in rows {
         folder.write("credentials", &text, mode);
         let refused = folder.run("serve --dir vault --listen 127.0.0.1:0 --credentials credentials");
-        refused.fails(5, &[&["credentials file `credentials`"], named].concat());
+        refused.fails(2, &[&["credentials file `credentials`"], named].concat());
         assert!(!refused.stderr.contains("hush") && !refused.stderr.contains("31337"), "{refused:?}");
     }
-    folder.run("serve --dir vault --credentials absent").fails(5, &["credentials file `absent`", "No such file"]);
-    folder.run("serve --dir vault --credentials .").fails(5, &["credentials file `.`", "not a file"]);
+    folder.run("serve --dir vault --credentials absent").fails(2, &["credentials file `absent`", "No such file"]);
+    folder.run("serve --dir vault --credentials .").fails(2, &["credentials file `.`", "not a file"]);
     assert!(!folder.has("vault") && !folder.has("vault.keyring"), "nothing was made");
 }
 
@@ -131,7 +131,7 @@ fn one_line_on_standard_output_says_where_and_everything_else_is_log() {
 
 #[test]
 fn lines_of_the_log_are_json_with_what_a_program_wants_to_know() {
-    let folder = Folder::with_store();
+    let folder = Folder::new();
     let mut server = Server::start(&folder, "--log-format json --account 999999999999 --region eu-west-1");
     let created = server.call("CreateSecret", r#"{"Name": "x"}"#).ok();
     let request_id = created.header("x-amzn-requestid").unwrap().to_owned();
@@ -163,6 +163,47 @@ fn lines_of_the_log_are_json_with_what_a_program_wants_to_know() {
     }
     assert_eq!(requests[0]["request_id"], request_id.as_str());
     assert_ne!(requests[1]["request_id"], request_id.as_str());
+    let made = lines.iter().find(|line| line["path"].as_str().is_some_and(|path| path.ends_with("vault.keyring")));
+    assert!(made.is_some_and(|line| line["message"].as_str().unwrap().contains("made a keyring")), "{log}");
+}
+
+#[test]
+fn what_was_administered_is_named_in_the_log() {
+    let folder = Folder::with_store();
+    let mut server = Server::start(&folder, "--admin --log-format json");
+    server.admin("reset", Some("{}"));
+    server.admin("clock", Some(r#"{"freeze": true}"#));
+    server.admin("maintain", Some("{}"));
+    server.admin("stats", None);
+    assert!(server.is_well());
+    server.stop();
+    let operations = ["admin:reset", "admin:clock", "admin:maintain", "admin:stats", "health"];
+    for operation in operations {
+        assert!(server.log().contains(&format!(r#""operation":"{operation}""#)), "{operation}: {}", server.log());
+    }
+}
+
+#[test]
+fn a_server_that_nobody_could_use_does_not_start() {
+    let folder = Folder::with_store();
+    folder.write("credentials", r#"{"credentials": []}"#, 0o600);
+    let line = "serve --dir vault --listen 127.0.0.1:0 --credentials credentials";
+    folder.run(&format!("{line} --verify-signatures")).fails(2, &["no entry"]);
+}
+
+#[test]
+fn a_request_that_is_signed_for_no_region_is_refused_and_not_served_elsewhere() {
+    let folder = Folder::with_store();
+    let server = Server::start(&folder, "");
+    let [line, host, content_type, target] = api("ListSecrets");
+    for (region, status) in [("eu-west-1", 200), ("local", 400), ("", 400), ("EU-WEST-1", 400)] {
+        let scope = format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/{region}/secretsmanager/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let answer = server.send(&[&line, &host, &content_type, &target, &scope], b"{}");
+        assert_eq!(answer.status, status, "{region}: {answer:?}");
+        assert!(status == 200 || answer.code() == "InvalidSignatureException", "{region}: {answer:?}");
+    }
 }
 
 /// A connection on which a request has been answered and the next has not begun.

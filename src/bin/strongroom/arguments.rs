@@ -50,6 +50,10 @@ pub(crate) enum Command {
     Versions(Versions),
     /// Add tags to a secret, or remove them
     Tag(Tag),
+    /// Change the description or the KMS key of a secret
+    Update(Update),
+    /// Move a staging label to another version, attach it, or remove it
+    Stage(Stage),
     /// Schedule a secret for deletion, or remove it at once
     Delete(Delete),
     /// Take back a scheduled deletion
@@ -136,7 +140,7 @@ pub(crate) struct Serve {
     pub(crate) place: Place,
 
     /// Where to listen; port 0 takes a free one. Anything but loopback needs --verify-signatures
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4566")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4566", value_parser = address)]
     pub(crate) listen: SocketAddr,
 
     /// A JSON file that maps access key ids to accounts, principals and secret keys
@@ -159,9 +163,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024, value_parser = value_parser!(u32).range(1..=BODY_BYTES_MAX))]
     pub(crate) max_body_bytes: u32,
 
-    /// Seconds between two rounds of maintenance, which purges what is past its recovery window; 0 for none
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    pub(crate) maintain_every: u64,
+    /// Seconds between two rounds of maintenance, which purges what is past its recovery window; 0 for none [default: 60,
+    /// and 0 with --admin]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) maintain_every: Option<u64>,
 
     /// When a change is acknowledged
     #[arg(long, value_enum, default_value_t = Durability::Immediate)]
@@ -178,6 +183,12 @@ pub(crate) struct Serve {
 
 /// Largest --max-body-bytes.
 const BODY_BYTES_MAX: i64 = 64 * 1024 * 1024;
+
+/// An IP address and a port. `localhost` is the one name that needs nobody to be asked.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numbers = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    numbers.parse().map_err(|_| "an IP address and a port are needed, as in 127.0.0.1:4566".to_owned())
+}
 
 const SERVE_HELP: &str = "\
 The account of a request is the one that --credentials gives its access key id; without that, the
@@ -387,6 +398,55 @@ pub(crate) struct Tag {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// The name or ARN
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// What the secret is for; empty for nothing
+    #[arg(long, value_name = "TEXT", required_unless_present = "kms_key_id")]
+    pub(crate) description: Option<String>,
+
+    /// The key that protects the values from now on; empty for the default key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) kms_key_id: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = STAGE_HELP)]
+pub(crate) struct Stage {
+    /// The name or ARN
+    pub(crate) id: String,
+
+    /// The label, for example AWSCURRENT
+    pub(crate) label: String,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    /// The version that gets the label
+    #[arg(long, value_name = "VERSION", required_unless_present = "from")]
+    pub(crate) to: Option<String>,
+
+    /// The version that loses the label: needed if one has it
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) from: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+const STAGE_HELP: &str = "\
+Back to the value before: strongroom stage ID AWSCURRENT --from CURRENT --to PREVIOUS, with the
+version ids that `strongroom versions ID` shows. The version that loses AWSCURRENT becomes
+AWSPREVIOUS.";
+
+#[derive(Debug, Args)]
 pub(crate) struct Delete {
     /// The name or ARN
     pub(crate) id: String,
@@ -398,7 +458,7 @@ pub(crate) struct Delete {
     #[arg(long, value_name = "DAYS", conflicts_with = "force")]
     pub(crate) recovery_window: Option<i64>,
 
-    /// Remove the secret at once and for good
+    /// Remove the secret at once and for good. As at the service, it is no failure if there is none
     #[arg(long)]
     pub(crate) force: bool,
 
@@ -428,7 +488,7 @@ pub(crate) struct RandomPassword {
     #[arg(long, value_name = "CHARACTERS")]
     pub(crate) exclude_characters: Option<String>,
 
-    /// Types of characters to leave out: numbers, punctuation, uppercase, lowercase
+    /// Types of characters to leave out, separated by commas
     #[arg(long, value_enum, value_name = "TYPE", value_delimiter = ',')]
     pub(crate) exclude: Vec<CharacterType>,
 

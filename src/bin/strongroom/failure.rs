@@ -92,9 +92,10 @@ impl From<Error> for Failure {
             K::ResourceNotFound => (Code::NotFound, None),
             K::ResourceExists | K::InvalidRequest | K::StoreExists => (Code::Conflict, None),
             K::Validation | K::InvalidParameter | K::InvalidNextToken | K::LimitExceeded => (Code::Invalid, None),
-            K::KeyAccessDenied(_) | K::EncryptionFailure(_) | K::DecryptionFailure(_) | K::KeyProviderOutage(_) => {
-                (Code::Key, None)
+            K::KeyAccessDenied(_) => {
+                (Code::Key, Some("a keyring has the keys that were made in it; with --key-file every id is a key"))
             }
+            K::EncryptionFailure(_) | K::DecryptionFailure(_) | K::KeyProviderOutage(_) => (Code::Key, None),
             K::KeyFile => (Code::Key, None),
             K::WrongKey(_) => {
                 (Code::Key, Some("give the key file, keyring or passphrase with which the store was made"))
@@ -108,7 +109,11 @@ impl From<Error> for Failure {
             K::Corrupted | K::UnsupportedFormat { .. } => (Code::Damaged, None),
             _ => (Code::Other, None),
         };
-        let failure = Self::new(code, error.to_string());
+        let message = match error.kind() {
+            K::WrongKey(_) => format!("this is not the key of the store, or not the passphrase: {error}"),
+            _ => error.to_string(),
+        };
+        let failure = Self::new(code, message);
         match hint {
             Some(hint) => failure.hint(hint),
             None => failure,

@@ -39,6 +39,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Describe(describe) => commands::describe::run(describe),
         Command::Versions(versions) => commands::versions::run(versions),
         Command::Tag(tag) => commands::tag::run(tag),
+        Command::Update(update) => commands::update::run(update),
+        Command::Stage(stage) => commands::stage::run(stage),
         Command::Delete(delete) => commands::delete::run(delete),
         Command::Restore(restore) => commands::restore::run(restore),
         Command::RandomPassword(password) => commands::random_password::run(password),

@@ -22,7 +22,7 @@ const PASSPHRASE_BYTES_MAX: usize = 64 * 1024;
 /// A store that is there, opened for one account and Region.
 pub(crate) fn open(place: &Place) -> Result<SecretsManager, Failure> {
     require_store(place)?;
-    let keys = Keys::new(place)?;
+    let keys = Keys::new(place, tell_made)?;
     let store = keys.open(keys.builder().mode(OpenMode::OpenExisting))?;
     Ok(store.default_secrets_manager())
 }
@@ -36,6 +36,15 @@ pub(crate) fn require_store(place: &Place) -> Result<(), Failure> {
         .hint("`strongroom init --dir DIR` makes one"))
 }
 
+/// Whether there is a store, where one may be made: anything else there is in the way.
+pub(crate) fn is_made(directory: &Path) -> Result<bool, Failure> {
+    SecretStore::exists(directory).map_err(|error| {
+        let is_in_the_way = *error.kind() == ErrorKind::NotAStore;
+        let failure = Failure::from(error);
+        if is_in_the_way { failure.code(Code::Conflict) } else { failure }
+    })
+}
+
 /// What the arguments say about a store: where it is and what opens it. Keys are read, or asked for, once.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
@@ -46,15 +55,15 @@ pub(crate) struct Keys {
 impl Keys {
     /// Reads the keys. Missing ones are made only for a store that is not there, and can be made: no new key opens a store
     /// that is.
-    pub(crate) fn new(place: &Place) -> Result<Self, Failure> {
+    pub(crate) fn new(place: &Place, tell: fn(&str, &Path)) -> Result<Self, Failure> {
         let mut directory = std::path::absolute(&place.dir)?;
         // `..` at the end has no name of its own to put a keyring beside.
         if directory.file_name().is_none() {
             directory = directory.canonicalize()?;
         }
-        let is_new = !SecretStore::exists(&directory)?;
+        let is_new = !is_made(&directory)?;
         require_settings(place)?;
-        let provider = provider(&directory, &place.key, is_new)?;
+        let provider = provider(&directory, &place.key, is_new.then_some(tell))?;
         Ok(Self { place: Place { dir: directory, ..place.clone() }, provider })
     }
 
@@ -93,19 +102,20 @@ fn require_settings(place: &Place) -> Result<(), Failure> {
     Ok(())
 }
 
-fn provider(directory: &Path, key: &Key, may_make: bool) -> Result<Arc<dyn KeyProvider>, Failure> {
+/// The keys that are named. Missing files are made if somebody can be told.
+fn provider(directory: &Path, key: &Key, tell: Option<fn(&str, &Path)>) -> Result<Arc<dyn KeyProvider>, Failure> {
     let Key { keyring, key_file, passphrase, passphrase_fd } = key.or_from_environment()?;
     if let Some(path) = key_file {
-        if may_make && !path.exists() {
+        if let Some(tell) = tell.filter(|_| !path.exists()) {
             let provider = KeyFileProvider::create(&path)?;
-            tell_made("a key file", &path);
+            tell("a key file", &path);
             return Ok(Arc::new(provider));
         }
-        require_file(&path)?;
+        require_file("key file", &path)?;
         return Ok(Arc::new(KeyFileProvider::open(&path)?));
     }
     if passphrase || passphrase_fd.is_some() {
-        let passphrase = passphrase_fd.map_or_else(|| ask(may_make), read_descriptor)?;
+        let passphrase = passphrase_fd.map_or_else(|| ask(tell.is_some()), read_descriptor)?;
         let provider = PassphraseProvider::new(passphrase).map_err(|error| Failure::from(error).code(Code::Key))?;
         return Ok(Arc::new(provider));
     }
@@ -113,13 +123,13 @@ fn provider(directory: &Path, key: &Key, may_make: bool) -> Result<Arc<dyn KeyPr
         Some(path) => path,
         None => beside(directory),
     };
-    if may_make && !path.exists() {
+    if let Some(tell) = tell.filter(|_| !path.exists()) {
         make_parents(&path)?;
         let provider = LocalKeyring::open_or_create(&path)?;
-        tell_made("a keyring", &path);
+        tell("a keyring", &path);
         return Ok(Arc::new(provider));
     }
-    require_file(&path)?;
+    require_file("keyring", &path)?;
     Ok(Arc::new(LocalKeyring::open(&path)?))
 }
 
@@ -135,9 +145,9 @@ fn make_parents(path: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::from(error).during(format_args!("cannot make `{}`", parent.display())))
 }
 
-fn require_file(path: &Path) -> Result<(), Failure> {
+fn require_file(what: &str, path: &Path) -> Result<(), Failure> {
     match path.try_exists() {
-        Ok(false) => Err(Failure::new(Code::Key, format!("there is no key file `{}`", path.display()))
+        Ok(false) => Err(Failure::new(Code::Key, format!("there is no {what} `{}`", path.display()))
             .hint("--keyring, --key-file, --passphrase and --passphrase-fd say what opens the store")),
         Ok(true) | Err(_) => Ok(()),
     }
@@ -150,7 +160,7 @@ fn beside(directory: &Path) -> PathBuf {
     name.into()
 }
 
-fn tell_made(what: &str, path: &Path) {
+pub(crate) fn tell_made(what: &str, path: &Path) {
     let path = path.display();
     // Nobody is left to be told if this fails.
     let _ = writeln!(
@@ -194,7 +204,10 @@ fn open_descriptor(descriptor: u32) -> io::Result<File> {
     if matches!(descriptor, 1 | 2) {
         return Err(io::Error::other("descriptors 1 and 2 are for output"));
     }
-    let mut file = File::open(format!("/dev/fd/{descriptor}"))?;
+    let mut file = File::open(format!("/dev/fd/{descriptor}")).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::other(format!("file descriptor {descriptor} is not open")),
+        _ => error,
+    })?;
     // Where that opens a file anew, it is at its beginning, and not where whoever handed it over has read to.
     if file.metadata()?.is_file()
         && let Ok(about) = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"))

@@ -7,11 +7,16 @@ use std::path::Path;
 use strongroom::{SecretBytes, SecretString, SecretValue, limits};
 use zeroize::Zeroizing;
 
-use crate::arguments::Value;
+use crate::arguments::{Key, Value};
 use crate::failure::{Code, Failure};
 
 /// The value, which is never echoed and never an argument unless that was asked for twice.
-pub(crate) fn read(value: &Value) -> Result<SecretValue, Failure> {
+pub(crate) fn read(value: &Value, key: &Key) -> Result<SecretValue, Failure> {
+    let is_from_input = value.value.is_none() && value.value_file.as_deref().is_none_or(|path| path == Path::new("-"));
+    if is_from_input && key.passphrase_fd == Some(0) {
+        return Err(Failure::usage("standard input cannot be both the passphrase and the value")
+            .hint("use another descriptor, or --value-file FILE"));
+    }
     let bytes = match (&value.value, &value.value_file) {
         (Some(text), _) => Zeroizing::new(text.clone().into_bytes()),
         (None, Some(path)) if path != Path::new("-") => {

@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: Create) -> Result<(), Failure> {
     place::require_store(&place)?;
     // Before the store is opened: whoever makes the value may need the store, and typing takes time.
     if !no_value {
-        match values::read(&value)? {
+        match values::read(&value, &place.key)? {
             SecretValue::String(text) => request.secret_string = Some(text),
             SecretValue::Binary(bytes) => request.secret_binary = Some(bytes),
         }

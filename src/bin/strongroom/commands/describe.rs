@@ -29,7 +29,7 @@ fn print(secret: &DescribeSecretResponse) -> Result<(), Failure> {
         ("Created", vec![output::date(&secret.created_date)]),
         ("Last changed", vec![output::date(&secret.last_changed_date)]),
         ("Last read", one(secret.last_accessed_date.map(|at| at.format("%Y-%m-%d").to_string()))),
-        ("Deleted on", one(secret.deleted_date.as_ref().map(output::date))),
+        ("Deletion on", one(secret.deleted_date.as_ref().map(output::date))),
         ("Tags", tags.collect()),
         ("Versions", versions.collect()),
     ])

@@ -1,18 +1,18 @@
 //! `strongroom init`.
 
-use strongroom::{OpenMode, SecretStore};
+use strongroom::OpenMode;
 
 use crate::arguments::Init;
 use crate::failure::{Code, Failure};
 use crate::output;
-use crate::place::Keys;
+use crate::place::{self, Keys};
 
 pub(crate) fn run(arguments: &Init) -> Result<(), Failure> {
     let directory = arguments.place.dir.display();
-    if SecretStore::exists(&arguments.place.dir)? {
+    if place::is_made(&arguments.place.dir)? {
         return Err(Failure::new(Code::Conflict, format!("there is a store in `{directory}` already")));
     }
-    let keys = Keys::new(&arguments.place)?;
+    let keys = Keys::new(&arguments.place, place::tell_made)?;
     keys.open(keys.builder().mode(OpenMode::CreateNew))?.close()?;
     output::line(format_args!("made a store in {directory}"))
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: List) -> Result<(), Failure> {
 
 fn row(entry: &SecretListEntry) -> Vec<String> {
     let state = match &entry.deleted_date {
-        Some(at) => format!("deleted on {}", at.format("%Y-%m-%d")),
+        Some(at) => format!("deletion on {}", at.format("%Y-%m-%d")),
         None => String::new(),
     };
     vec![

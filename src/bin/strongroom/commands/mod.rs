@@ -10,7 +10,9 @@ pub(crate) mod list;
 pub(crate) mod put;
 pub(crate) mod random_password;
 pub(crate) mod restore;
+pub(crate) mod stage;
 pub(crate) mod tag;
+pub(crate) mod update;
 pub(crate) mod versions;
 
 use crate::failure::Failure;

@@ -10,7 +10,7 @@ pub(crate) fn run(arguments: Put) -> Result<(), Failure> {
     let Put { id, place, value, version_stages, token, format } = arguments;
     place::require_store(&place)?;
     // Before the store is opened: whoever makes the value may need the store, and typing takes time.
-    let mut request = PutSecretValueRequest::new(id, values::read(&value)?);
+    let mut request = PutSecretValueRequest::new(id, values::read(&value, &place.key)?);
     request.client_request_token = token;
     request.version_stages = (!version_stages.is_empty()).then_some(version_stages);
     let put = place::open(&place)?.put_secret_value(request)?;

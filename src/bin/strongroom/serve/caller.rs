@@ -88,11 +88,8 @@ impl Callers {
             None if is_account(scope.access_key_id) => (scope.access_key_id, None),
             None => (self.account.as_str(), None),
         };
-        Ok(Caller {
-            account: account.to_owned(),
-            region: scope.region.unwrap_or(&self.region).to_owned(),
-            principal: principal.map(str::to_owned),
-        })
+        let Some(region) = scope.region else { return Err(no_region()) };
+        Ok(Caller { account: account.to_owned(), region: region.to_owned(), principal: principal.map(str::to_owned) })
     }
 
     /// Refuses what no body could make right, before one is read.
@@ -124,6 +121,11 @@ impl Callers {
             .map_err(|error| WireResponse::error(error.status(), error.code(), error.message()))?;
         Ok(Caller { account: identity.account, region: identity.region, principal: identity.principal })
     }
+}
+
+/// As for a signature that is verified.
+pub(super) fn no_region() -> WireResponse {
+    WireResponse::error(400, "InvalidSignatureException", "Credential should be scoped to a valid region.")
 }
 
 fn forbidden(message: &str) -> WireResponse {
@@ -188,17 +190,17 @@ mod tests {
                 "999999999999",
                 "us-west-2",
             ),
-            (
-                "AWS4-HMAC-SHA256 Credential=test/20260101/NOT A REGION/secretsmanager/aws4_request",
-                "999999999999",
-                "eu-west-1",
-            ),
             ("Bearer nothing", "999999999999", "eu-west-1"),
             ("", "999999999999", "eu-west-1"),
         ];
         for (authorization, account, region) in rows {
             let caller = callers().identify(&parts(&[("authorization", authorization)]), b"").unwrap();
             assert_eq!((caller.account.as_str(), caller.region.as_str()), (account, region), "{authorization}");
+        }
+        for region in ["local", "", "us_east_1"] {
+            let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{region}/secretsmanager/aws4_request");
+            let refused = callers().identify(&parts(&[("authorization", &scope)]), b"").unwrap_err();
+            assert_eq!(refused.error_code.as_deref(), Some("InvalidSignatureException"), "{region}");
         }
         let caller = callers().identify(&parts(&[]), b"").unwrap();
         assert_eq!((caller.account.as_str(), caller.region.as_str()), ("999999999999", "eu-west-1"));

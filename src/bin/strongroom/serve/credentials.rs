@@ -80,6 +80,11 @@ impl Credentials {
         Self::parse(&bytes).map_err(|problem| format!("credentials file `{shown}`: {problem}"))
     }
 
+    /// Whether nobody is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_access_key_id.is_empty()
+    }
+
     /// Reads the text of a file.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() as u64 > FILE_BYTES_MAX {

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::serve::admin;
 use crate::serve::body::{Bodies, Received, Unread};
-use crate::serve::caller::{Caller, Callers};
+use crate::serve::caller::{self, Caller, Callers};
 use crate::serve::clock::ServerClock;
 use crate::serve::random_id;
 use crate::serve::shelf::Shelf;
@@ -92,7 +92,8 @@ async fn attend_to_the_end(server: Arc<Server>, request: Request, next: Next) ->
     };
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
-    if status >= 500 {
+    // What is not implemented is asked for by the client, and no failure of the server's.
+    if status >= 500 && status != 501 {
         tracing::error!(request_id, operation, status, error_code, account, region, principal, micros, "request");
     } else {
         tracing::info!(request_id, operation, status, error_code, account, region, principal, micros, "request");
@@ -126,11 +127,7 @@ fn dispatch(shelf: &Shelf, caller: &Caller, target: &str, body: &[u8]) -> WireRe
     let answered = shelf.with(|store| {
         // A Region that is none comes from a client, and is its mistake.
         let Ok(secrets) = store.secrets_manager(account, region) else {
-            return Ok(WireResponse::error(
-                400,
-                "InvalidSignatureException",
-                "Credential should be scoped to a valid region.",
-            ));
+            return Ok(caller::no_region());
         };
         let answer = wire::dispatch(&secrets, target, body);
         if let Some(error) = answer.error.as_ref().filter(|_| answer.status >= 500) {
@@ -143,9 +140,15 @@ fn dispatch(shelf: &Shelf, caller: &Caller, target: &str, body: &[u8]) -> WireRe
 
 /// One call of the administrative endpoint.
 async fn administer(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let note = Note { operation: "(administration)", ..Note::default() };
+    let operation = match request.uri().path() {
+        "/_strongroom/reset" => "admin:reset",
+        "/_strongroom/clock" => "admin:clock",
+        "/_strongroom/maintain" => "admin:maintain",
+        _ => "admin:stats",
+    };
+    let note = Note { operation, ..Note::default() };
     let (parts, body) = request.into_parts();
-    let (_, body) = match receive(&server, &parts, body).await {
+    let (caller, body) = match receive(&server, &parts, body).await {
         Ok(received) => received,
         Err(refused) => return respond(refused, note),
     };
@@ -159,7 +162,7 @@ async fn administer(State(server): State<Arc<Server>>, request: Request) -> Resp
     let done =
         tokio::task::spawn_blocking(move || admin::act(&server.shelf, &server.clock, &action, is_change, &body.bytes));
     match done.await {
-        Ok(done) => plain(done.status, done.body.to_string()),
+        Ok(done) => plain(done.status, done.body.to_string(), Note { caller: Some(caller), ..note }),
         Err(_) => respond(internal("a call ended early"), note),
     }
 }
@@ -180,9 +183,10 @@ async fn receive(server: &Server, parts: &Parts, body: Body) -> Result<(Caller, 
 /// Whether the store answers.
 async fn health(State(server): State<Arc<Server>>) -> Response {
     let asked = tokio::task::spawn_blocking(move || server.shelf.with(|store| store.stats())).await;
+    let note = Note { operation: "health", ..Note::default() };
     match asked {
-        Ok(Ok(_)) => plain(200, r#"{"status":"ok"}"#.to_owned()),
-        Ok(Err(_)) | Err(_) => plain(503, r#"{"status":"failing"}"#.to_owned()),
+        Ok(Ok(_)) => plain(200, r#"{"status":"ok"}"#.to_owned(), note),
+        Ok(Err(_)) | Err(_) => plain(503, r#"{"status":"failing"}"#.to_owned(), note),
     }
 }
 
@@ -225,9 +229,10 @@ fn respond(answer: WireResponse, mut note: Note) -> Response {
     response
 }
 
-fn plain(status: u16, body: String) -> Response {
+fn plain(status: u16, body: String, note: Note) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.extensions_mut().insert(note);
     response
 }

@@ -13,6 +13,7 @@ mod sigv4;
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,15 +24,18 @@ use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 use crate::arguments::{LogFormat, LogLevel, Serve};
-use crate::failure::{Code, Failure};
+use crate::failure::Failure;
 use crate::output;
-use crate::place::Keys;
+use crate::place::{self, Keys};
 use crate::serve::body::Bodies;
 use crate::serve::caller::Callers;
 use crate::serve::clock::ServerClock;
 use crate::serve::credentials::Credentials;
 use crate::serve::http::Server;
 use crate::serve::shelf::Shelf;
+
+/// Between two rounds of maintenance, unless the arguments say otherwise.
+const MAINTENANCE_SECONDS: u64 = 60;
 
 /// Lines of the log that wait to be written; further ones are lost.
 const LOG_LINES_MAX: usize = 16 * 1024;
@@ -46,13 +50,22 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     }
     let _log = log(arguments.log_format, arguments.log_level);
     let credentials = match &arguments.credentials {
-        Some(path) => Some(Credentials::read(path).map_err(|message| Failure::new(Code::Invalid, message))?),
+        Some(path) => Some(Credentials::read(path).map_err(Failure::usage)?),
         None => None,
     };
+    if arguments.verify_signatures && credentials.as_ref().is_none_or(Credentials::is_empty) {
+        return Err(Failure::usage("nobody could sign a request: the credentials file has no entry"));
+    }
     // Before anything is made or opened, because the port may be taken.
     let listener = listen(arguments.listen)?;
     let clock = ServerClock::default();
-    let keys = Keys::new(&arguments.place)?;
+    let keys = Keys::new(
+        &arguments.place,
+        match arguments.log_format {
+            LogFormat::Text => place::tell_made,
+            LogFormat::Json => log_made,
+        },
+    )?;
     let shelf = Arc::new(Shelf::open(keys, clock.clone(), arguments.durability)?);
     let server = Server {
         shelf: Arc::clone(&shelf),
@@ -71,13 +84,22 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     served.and(closed)
 }
 
+/// Where the log is for programs, this has to be one of its lines.
+fn log_made(what: &str, path: &Path) {
+    tracing::warn!(path = %path.display(), "made {what}; without it nothing in the store can be read, so back it up apart from the store");
+}
+
 fn listen(address: SocketAddr) -> Result<std::net::TcpListener, Failure> {
     let bind = || {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     };
-    bind().map_err(|error: io::Error| Failure::from(error).during(format_args!("cannot listen on {address}")))
+    bind().map_err(|error: io::Error| {
+        let is_taken = error.kind() == io::ErrorKind::AddrInUse;
+        let failure = Failure::from(error).during(format_args!("cannot listen on {address}"));
+        if is_taken { failure.hint("--listen 127.0.0.1:0 takes a free port and says which") } else { failure }
+    })
 }
 
 async fn serve(arguments: &Serve, listener: std::net::TcpListener, server: Server) -> Result<(), Failure> {
@@ -87,7 +109,9 @@ async fn serve(arguments: &Serve, listener: std::net::TcpListener, server: Serve
     output::line(format_args!("listening on http://{address}"))?;
     tracing::info!(%address, verifies_signatures = arguments.verify_signatures, admin = arguments.admin, "ready");
 
-    let maintenance = maintain_every(arguments.maintain_every, Arc::clone(&server.shelf));
+    // Whoever moves the clock wants to see what is due then.
+    let seconds = arguments.maintain_every.unwrap_or(if arguments.admin { 0 } else { MAINTENANCE_SECONDS });
+    let maintenance = maintain_every(seconds, Arc::clone(&server.shelf));
     let maintenance = tokio::spawn(maintenance);
     let under_way = Arc::clone(&server.under_way);
     connections::serve(listener, http::router(server), stop).await;
