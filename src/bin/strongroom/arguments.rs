@@ -45,7 +45,7 @@ pub(crate) enum Command {
     /// List secrets
     List(List),
     /// Show everything of a secret but its values
-    Describe(Describe),
+    Describe(Secret),
     /// List the versions of a secret
     Versions(Versions),
     /// Add tags to a secret, or remove them
@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// Schedule a secret for deletion, or remove it at once
     Delete(Delete),
     /// Take back a scheduled deletion
-    Restore(Restore),
+    Restore(Secret),
     /// Print a random password; nothing is stored
     RandomPassword(RandomPassword),
     /// Print a completion script for a shell
@@ -221,6 +221,19 @@ pub(crate) enum LogLevel {
     Debug,
 }
 
+/// A secret that is there.
+#[derive(Debug, Args)]
+pub(crate) struct Secret {
+    /// The name or ARN
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     #[command(flatten)]
@@ -285,11 +298,8 @@ pub(crate) struct Create {
 
 #[derive(Debug, Args)]
 pub(crate) struct Get {
-    /// The name or ARN
-    pub(crate) id: String,
-
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) secret: Secret,
 
     /// The version, by its id
     #[arg(long, value_name = "ID")]
@@ -298,18 +308,12 @@ pub(crate) struct Get {
     /// The version, by a staging label
     #[arg(long, value_name = "LABEL")]
     pub(crate) version_stage: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Put {
-    /// The name or ARN
-    pub(crate) id: String,
-
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) secret: Secret,
 
     #[command(flatten)]
     pub(crate) value: Value,
@@ -321,9 +325,6 @@ pub(crate) struct Put {
     /// 32 to 64 characters: the id of the new version. A repeated call with the same id and value is harmless
     #[arg(long, value_name = "TOKEN")]
     pub(crate) token: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -353,31 +354,13 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Describe {
-    /// The name or ARN
-    pub(crate) id: String,
-
-    #[command(flatten)]
-    pub(crate) place: Place,
-
-    #[command(flatten)]
-    pub(crate) format: Format,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Versions {
-    /// The name or ARN
-    pub(crate) id: String,
-
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) secret: Secret,
 
     /// Also versions without labels
     #[arg(long)]
     pub(crate) include_deprecated: bool,
-
-    #[command(flatten)]
-    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -399,11 +382,8 @@ pub(crate) struct Tag {
 
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// The name or ARN
-    pub(crate) id: String,
-
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) secret: Secret,
 
     /// What the secret is for; empty for nothing
     #[arg(long, value_name = "TEXT", required_unless_present = "kms_key_id")]
@@ -412,22 +392,16 @@ pub(crate) struct Update {
     /// The key that protects the values from now on; empty for the default key
     #[arg(long, value_name = "KEY")]
     pub(crate) kms_key_id: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = STAGE_HELP)]
 pub(crate) struct Stage {
-    /// The name or ARN
-    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) secret: Secret,
 
     /// The label, for example AWSCURRENT
     pub(crate) label: String,
-
-    #[command(flatten)]
-    pub(crate) place: Place,
 
     /// The version that gets the label
     #[arg(long, value_name = "VERSION", required_unless_present = "from")]
@@ -436,9 +410,6 @@ pub(crate) struct Stage {
     /// The version that loses the label: needed if one has it
     #[arg(long, value_name = "VERSION")]
     pub(crate) from: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) format: Format,
 }
 
 const STAGE_HELP: &str = "\
@@ -448,11 +419,8 @@ AWSPREVIOUS.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// The name or ARN
-    pub(crate) id: String,
-
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) secret: Secret,
 
     /// For how many days the secret can be restored: 7 to 30. Without: 30
     #[arg(long, value_name = "DAYS", conflicts_with = "force")]
@@ -461,21 +429,6 @@ pub(crate) struct Delete {
     /// Remove the secret at once and for good. As at the service, it is no failure if there is none
     #[arg(long)]
     pub(crate) force: bool,
-
-    #[command(flatten)]
-    pub(crate) format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Restore {
-    /// The name or ARN
-    pub(crate) id: String,
-
-    #[command(flatten)]
-    pub(crate) place: Place,
-
-    #[command(flatten)]
-    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]

@@ -2,12 +2,12 @@
 
 use strongroom::DeleteSecretRequest;
 
-use crate::arguments::Delete;
+use crate::arguments::{Delete, Secret};
 use crate::failure::Failure;
 use crate::{output, place};
 
 pub(crate) fn run(arguments: Delete) -> Result<(), Failure> {
-    let Delete { id, place, recovery_window, force, format } = arguments;
+    let Delete { secret: Secret { id, place, format }, recovery_window, force } = arguments;
     let mut request = DeleteSecretRequest::new(id);
     request.recovery_window_in_days = recovery_window;
     request.force_delete_without_recovery = force.then_some(true);

@@ -2,12 +2,12 @@
 
 use strongroom::{DescribeSecretRequest, DescribeSecretResponse};
 
-use crate::arguments::Describe;
+use crate::arguments::Secret;
 use crate::failure::Failure;
 use crate::{output, place};
 
-pub(crate) fn run(arguments: Describe) -> Result<(), Failure> {
-    let Describe { id, place, format } = arguments;
+pub(crate) fn run(arguments: Secret) -> Result<(), Failure> {
+    let Secret { id, place, format } = arguments;
     let described = place::open(&place)?.describe_secret(DescribeSecretRequest::new(id))?;
     if format.json {
         return output::json(&described);

@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use strongroom::GetSecretValueRequest;
 
-use crate::arguments::Get;
+use crate::arguments::{Get, Secret};
 use crate::failure::{Code, Failure};
 use crate::{output, place};
 
 pub(crate) fn run(arguments: Get) -> Result<(), Failure> {
-    let Get { id, place, version_id, version_stage, format } = arguments;
+    let Get { secret: Secret { id, place, format }, version_id, version_stage } = arguments;
     let mut request = GetSecretValueRequest::new(id);
     request.version_id = version_id;
     request.version_stage = version_stage;

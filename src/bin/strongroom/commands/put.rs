@@ -2,12 +2,12 @@
 
 use strongroom::PutSecretValueRequest;
 
-use crate::arguments::Put;
+use crate::arguments::{Put, Secret};
 use crate::failure::Failure;
 use crate::{output, place, values};
 
 pub(crate) fn run(arguments: Put) -> Result<(), Failure> {
-    let Put { id, place, value, version_stages, token, format } = arguments;
+    let Put { secret: Secret { id, place, format }, value, version_stages, token } = arguments;
     place::require_store(&place)?;
     // Before the store is opened: whoever makes the value may need the store, and typing takes time.
     let mut request = PutSecretValueRequest::new(id, values::read(&value, &place.key)?);

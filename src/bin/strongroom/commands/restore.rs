@@ -2,12 +2,12 @@
 
 use strongroom::RestoreSecretRequest;
 
-use crate::arguments::Restore;
+use crate::arguments::Secret;
 use crate::failure::Failure;
 use crate::{output, place};
 
-pub(crate) fn run(arguments: Restore) -> Result<(), Failure> {
-    let Restore { id, place, format } = arguments;
+pub(crate) fn run(arguments: Secret) -> Result<(), Failure> {
+    let Secret { id, place, format } = arguments;
     let restored = place::open(&place)?.restore_secret(RestoreSecretRequest::new(id))?;
     if format.json {
         return output::json(&restored);

@@ -2,12 +2,12 @@
 
 use strongroom::UpdateSecretVersionStageRequest;
 
-use crate::arguments::Stage;
+use crate::arguments::{Secret, Stage};
 use crate::failure::Failure;
 use crate::{output, place};
 
 pub(crate) fn run(arguments: Stage) -> Result<(), Failure> {
-    let Stage { id, label, place, to, from, format } = arguments;
+    let Stage { secret: Secret { id, place, format }, label, to, from } = arguments;
     let mut request = UpdateSecretVersionStageRequest::new(id, label);
     request.move_to_version_id = to;
     request.remove_from_version_id = from;

@@ -2,12 +2,12 @@
 
 use strongroom::UpdateSecretRequest;
 
-use crate::arguments::Update;
+use crate::arguments::{Secret, Update};
 use crate::failure::Failure;
 use crate::{output, place};
 
 pub(crate) fn run(arguments: Update) -> Result<(), Failure> {
-    let Update { id, place, description, kms_key_id, format } = arguments;
+    let Update { secret: Secret { id, place, format }, description, kms_key_id } = arguments;
     let mut request = UpdateSecretRequest::new(id);
     request.description = description;
     request.kms_key_id = kms_key_id;

@@ -2,12 +2,12 @@
 
 use strongroom::{ListSecretVersionIdsRequest, SecretVersionsListEntry};
 
-use crate::arguments::Versions;
+use crate::arguments::{Secret, Versions};
 use crate::failure::Failure;
 use crate::{output, place};
 
 pub(crate) fn run(arguments: Versions) -> Result<(), Failure> {
-    let Versions { id, place, include_deprecated, format } = arguments;
+    let Versions { secret: Secret { id, place, format }, include_deprecated } = arguments;
     let request = || ListSecretVersionIdsRequest::new(id.as_str()).include_deprecated(include_deprecated);
     let secrets = place::open(&place)?;
     let mut listed = secrets.list_secret_version_ids(request())?;

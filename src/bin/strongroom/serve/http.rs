@@ -140,11 +140,11 @@ fn dispatch(shelf: &Shelf, caller: &Caller, target: &str, body: &[u8]) -> WireRe
 
 /// One call of the administrative endpoint.
 async fn administer(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let operation = match request.uri().path() {
-        "/_strongroom/reset" => "admin:reset",
-        "/_strongroom/clock" => "admin:clock",
-        "/_strongroom/maintain" => "admin:maintain",
-        _ => "admin:stats",
+    let (operation, action) = match request.uri().path() {
+        "/_strongroom/reset" => ("admin:reset", "reset"),
+        "/_strongroom/clock" => ("admin:clock", "clock"),
+        "/_strongroom/maintain" => ("admin:maintain", "maintain"),
+        _ => ("admin:stats", "stats"),
     };
     let note = Note { operation, ..Note::default() };
     let (parts, body) = request.into_parts();
@@ -157,10 +157,9 @@ async fn administer(State(server): State<Arc<Server>>, request: Request) -> Resp
         let refused = WireResponse::error(415, "UnsupportedMediaType", "The content type must be application/json.");
         return respond(refused, note);
     }
-    let action = parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned();
     let is_change = parts.method == Method::POST;
     let done =
-        tokio::task::spawn_blocking(move || admin::act(&server.shelf, &server.clock, &action, is_change, &body.bytes));
+        tokio::task::spawn_blocking(move || admin::act(&server.shelf, &server.clock, action, is_change, &body.bytes));
     match done.await {
         Ok(done) => plain(done.status, done.body.to_string(), Note { caller: Some(caller), ..note }),
         Err(_) => respond(internal("a call ended early"), note),
