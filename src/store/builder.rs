@@ -46,8 +46,8 @@ pub enum OpenMode {
     CreateNew,
     /// Throw away the store that is there, if there is one, and make a new one in its place. What it held is lost for good.
     ///
-    /// A crash leaves the old store or a new one, and nobody else can open either meanwhile. What cannot be recognised as a
-    /// store is refused. For stores in a directory only.
+    /// A crash leaves the old store, or none, in whose place the next opener can make one. Nobody else can open either
+    /// meanwhile. What cannot be recognised as a store is refused. For stores in a directory only.
     Replace,
 }
 

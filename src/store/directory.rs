@@ -185,14 +185,7 @@ impl Directory {
     /// own name before this returns.
     pub(super) fn make_records(&self, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let unfinished = self.path.join(UNFINISHED_RECORDS);
-        for leftover in [&unfinished, &self.records()] {
-            match fs::remove_dir_all(leftover) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(storage("remove", leftover)(error));
-                }
-                _ => {}
-            }
-        }
+        self.remove_leftovers().map_err(storage("remove what is left of a store in", &self.path))?;
         files::create_private_directory(&unfinished).map_err(storage("make", &unfinished))?;
         fs::write(unfinished.join(MARK), []).map_err(storage("write", &unfinished))?;
         fill(&unfinished)?;
@@ -203,6 +196,27 @@ impl Directory {
             files::sync_directory(files::parent(&self.path))
         };
         finish().map_err(storage("finish", &self.path))
+    }
+
+    /// Removes records that are marked as unfinished, and those that were never under their own name.
+    ///
+    /// Records lose their name before their files, or a crash could leave some of them without the mark, which is what a
+    /// store looks like that has lost its header.
+    fn remove_leftovers(&self) -> io::Result<()> {
+        let unfinished = self.path.join(UNFINISHED_RECORDS);
+        let remove = || match fs::remove_dir_all(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        remove()?;
+        match fs::rename(self.records(), &unfinished) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                files::sync_directory(&self.path)?;
+                remove()
+            }
+        }
     }
 
     /// Gives up the store, durably and in one step: it is marked as one that was never finished, and then its header is

@@ -210,3 +210,23 @@ fn a_reset_that_fails_leaves_a_server_that_works() {
     let again = server.admin("reset", Some("{}"));
     assert_eq!(again.status, answer.status, "{again:?}");
 }
+
+/// The old store or none is there, whenever the server dies, and in the place of none a new one is made.
+#[test]
+fn a_server_that_is_killed_during_a_reset_starts_again() {
+    let folder = Folder::with_store();
+    for round in 0..12 {
+        let mut server = Server::start(&folder, "--admin");
+        assert_eq!(server.call("CreateSecret", &format!(r#"{{"Name": "r{round}"}}"#)).status, 200);
+        let reset = ["POST /_strongroom/reset HTTP/1.1", "Host: localhost", "Content-Type: application/json"];
+        let mut connection = server.connect();
+        connection.send(&reset, b"{}");
+        std::thread::sleep(std::time::Duration::from_millis(2 * round));
+        server.child.kill().unwrap();
+        server.child.wait().unwrap();
+        let server = Server::start(&folder, "");
+        let listed = server.call("ListSecrets", "{}").ok().json();
+        let names: Vec<_> = listed["SecretList"].as_array().unwrap().iter().map(|entry| &entry["Name"]).collect();
+        assert!(names.is_empty() || names.contains(&&format!("r{round}").into()), "round {round}: {names:?}");
+    }
+}

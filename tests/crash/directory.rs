@@ -431,7 +431,7 @@ fn a_store_that_is_replaced_is_empty_and_its_keys_open_nothing_of_the_old_one() 
 /// Replacing writes the mark, then removes the header, then makes a store.
 #[test]
 fn a_replacement_that_is_interrupted_leaves_the_old_store_or_a_new_one() {
-    let interrupted: [(&str, bool, Spoil); 4] = [
+    let interrupted: [(&str, bool, Spoil); 5] = [
         ("the mark is there", true, |store| fs::write(store.join("sled").join("unfinished"), "").unwrap()),
         ("the header is gone", false, |store| {
             fs::write(store.join("sled").join("unfinished"), "").unwrap();
@@ -441,6 +441,11 @@ fn a_replacement_that_is_interrupted_leaves_the_old_store_or_a_new_one() {
             fs::write(store.join("sled").join("unfinished"), "").unwrap();
             fs::remove_file(store.join("store.hdr")).unwrap();
             fs::create_dir(store.join("sled.new")).unwrap();
+        }),
+        ("the old records are being removed", false, |store| {
+            fs::remove_file(store.join("store.hdr")).unwrap();
+            fs::rename(store.join("sled"), store.join("sled.new")).unwrap();
+            fs::remove_file(store.join("sled.new").join("conf")).unwrap();
         }),
         ("the old records are gone", false, |store| {
             fs::remove_file(store.join("store.hdr")).unwrap();
