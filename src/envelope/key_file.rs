@@ -12,7 +12,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::entropy::{OsEntropy, random_uuid};
-use crate::envelope::local::{self, Blob};
+use crate::envelope::local::OnlyKey;
 use crate::envelope::provider::{
     Call, DataKey, EncryptionContext, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, WrappedKey,
 };
@@ -21,7 +21,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 
 const ID: &str = "key-file";
-const VERSION: u32 = 1;
 
 const MAGIC: &str = "strongroom-key-file ";
 const FORMAT: u16 = 1;
@@ -332,13 +331,19 @@ fn hex_digit(digit: u8) -> Result<u8, Unreadable> {
     }
 }
 
+impl KeyFileProvider {
+    fn only(&self) -> OnlyKey<'_> {
+        OnlyKey { provider: ID, key_id: &self.key_id, key: &self.key }
+    }
+}
+
 impl KeyProvider for KeyFileProvider {
     fn id(&self) -> &str {
         ID
     }
 
     fn resolve(&self, scope: &KeyScope<'_>, key: KeyRef<'_>, _: &Call<'_>) -> Result<KeyHandle, KeyError> {
-        Ok(local::only_key(scope, key, VERSION))
+        Ok(OnlyKey::resolve(scope, key))
     }
 
     fn wrap(
@@ -348,19 +353,11 @@ impl KeyProvider for KeyFileProvider {
         context: &EncryptionContext<'_>,
         call: &Call<'_>,
     ) -> Result<WrappedKey, KeyError> {
-        let blob = local::wrap(&self.key, &self.key_id, &key.arn, VERSION, data_key, context, call.entropy)?;
-        Ok(WrappedKey::new(ID, key.arn.clone(), VERSION.to_string(), blob))
+        self.only().wrap(&key.arn, data_key, context, call.entropy)
     }
 
     fn unwrap(&self, wrapped: &WrappedKey, context: &EncryptionContext<'_>, _: &Call<'_>) -> Result<DataKey, KeyError> {
-        if *wrapped.provider != *ID {
-            return Err(KeyError::NotFound);
-        }
-        let blob = Blob::parse(&wrapped.blob)?;
-        if blob.key_id != self.key_id || blob.key_version != VERSION {
-            return Err(KeyError::NotFound);
-        }
-        local::unwrap(&self.key, &wrapped.key_arn, &blob, context)
+        self.only().unwrap(wrapped, context)
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! A wrapped key names the key and the version that made it, so that "unknown key" and "damaged" can be told apart.
 
+use std::sync::Arc;
+
 use crate::entropy::Entropy;
 use crate::envelope::ad::{self, Fields, push_field};
-use crate::envelope::provider::{DataKey, EncryptionContext, KeyError, KeyHandle, KeyRef, KeyScope};
+use crate::envelope::provider::{DataKey, EncryptionContext, KeyError, KeyHandle, KeyRef, KeyScope, WrappedKey};
 use crate::envelope::seal::{Label, SUITE, SealingKey};
 
 /// Longest key id that a wrapped key may name.
@@ -72,4 +74,43 @@ pub(super) fn only_key(scope: &KeyScope<'_>, key: KeyRef<'_>, version: u32) -> K
         KeyRef::Id(id) => format!("arn:{partition}:kms:{region}:{account}:key/{id}"),
     };
     KeyHandle::new(arn, version.to_string()).aws_managed(key == KeyRef::Default)
+}
+
+/// The key of a provider that has no other, and what wrapping with it is called.
+pub(super) struct OnlyKey<'a> {
+    pub(super) provider: &'a str,
+    pub(super) key_id: &'a str,
+    pub(super) key: &'a SealingKey,
+}
+
+impl OnlyKey<'_> {
+    /// A key that is never rotated has this version.
+    const VERSION: u32 = 1;
+
+    pub(super) fn resolve(scope: &KeyScope<'_>, key: KeyRef<'_>) -> KeyHandle {
+        only_key(scope, key, Self::VERSION)
+    }
+
+    pub(super) fn wrap(
+        &self,
+        key_arn: &Arc<str>,
+        data_key: &DataKey,
+        context: &EncryptionContext<'_>,
+        entropy: &dyn Entropy,
+    ) -> Result<WrappedKey, KeyError> {
+        let blob = wrap(self.key, self.key_id, key_arn, Self::VERSION, data_key, context, entropy)?;
+        Ok(WrappedKey::new(self.provider, Arc::clone(key_arn), Self::VERSION.to_string(), blob))
+    }
+
+    /// What another key wrapped is not found, so that it is told apart from damage.
+    pub(super) fn unwrap(&self, wrapped: &WrappedKey, context: &EncryptionContext<'_>) -> Result<DataKey, KeyError> {
+        if *wrapped.provider != *self.provider {
+            return Err(KeyError::NotFound);
+        }
+        let blob = Blob::parse(&wrapped.blob)?;
+        if blob.key_id != self.key_id || blob.key_version != Self::VERSION {
+            return Err(KeyError::NotFound);
+        }
+        unwrap(self.key, &wrapped.key_arn, &blob, context)
+    }
 }

@@ -4,14 +4,13 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::envelope::local::{self, Blob};
+use crate::envelope::local::OnlyKey;
 use crate::envelope::provider::{
     Call, DataKey, EncryptionContext, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, WrappedKey,
 };
 use crate::envelope::seal::SealingKey;
 
 const ID: &str = "static";
-const VERSION: u32 = 1;
 
 /// A provider with a single key of 32 bytes, which the application keeps.
 ///
@@ -34,6 +33,10 @@ impl StaticKey {
         let key = Zeroizing::new(key);
         Self(SealingKey::new(&key))
     }
+
+    fn only(&self) -> OnlyKey<'_> {
+        OnlyKey { provider: ID, key_id: ID, key: &self.0 }
+    }
 }
 
 impl KeyProvider for StaticKey {
@@ -42,7 +45,7 @@ impl KeyProvider for StaticKey {
     }
 
     fn resolve(&self, scope: &KeyScope<'_>, key: KeyRef<'_>, _: &Call<'_>) -> Result<KeyHandle, KeyError> {
-        Ok(local::only_key(scope, key, VERSION))
+        Ok(OnlyKey::resolve(scope, key))
     }
 
     fn wrap(
@@ -52,19 +55,11 @@ impl KeyProvider for StaticKey {
         context: &EncryptionContext<'_>,
         call: &Call<'_>,
     ) -> Result<WrappedKey, KeyError> {
-        let blob = local::wrap(&self.0, ID, &key.arn, VERSION, data_key, context, call.entropy)?;
-        Ok(WrappedKey::new(ID, key.arn.clone(), key.version.clone(), blob))
+        self.only().wrap(&key.arn, data_key, context, call.entropy)
     }
 
     fn unwrap(&self, wrapped: &WrappedKey, context: &EncryptionContext<'_>, _: &Call<'_>) -> Result<DataKey, KeyError> {
-        if *wrapped.provider != *ID {
-            return Err(KeyError::NotFound);
-        }
-        let blob = Blob::parse(&wrapped.blob)?;
-        if blob.key_id != ID || blob.key_version != VERSION {
-            return Err(KeyError::NotFound);
-        }
-        local::unwrap(&self.0, &wrapped.key_arn, &blob, context)
+        self.only().unwrap(wrapped, context)
     }
 }
 

@@ -10,7 +10,6 @@ mod http;
 mod shelf;
 mod sigv4;
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -152,17 +151,7 @@ async fn maintain_every(seconds: u64, shelf: Arc<Shelf>) {
 fn random_id() -> String {
     let mut bytes = [0; 16];
     let _ = OsEntropy::default().fill(&mut bytes);
-    let mut text = String::with_capacity(36);
-    for (index, byte) in bytes.iter().enumerate() {
-        let byte = match index {
-            6 => byte & 0x0f | 0x40,
-            8 => byte & 0x3f | 0x80,
-            _ => *byte,
-        };
-        let dash = if matches!(index, 4 | 6 | 8 | 10) { "-" } else { "" };
-        let _ = write!(text, "{dash}{byte:02x}");
-    }
-    text
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
 /// Lines on standard error. They name operations, codes and accounts, never secrets or their values.
