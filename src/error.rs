@@ -72,6 +72,8 @@ pub enum ErrorKind {
     WrongKey(KeyFault),
     /// A key file is missing, damaged, open to others or cannot be written.
     KeyFile,
+    /// A backup or an export is missing, damaged, cut short, or not such a file.
+    BackupFile,
     /// The store was written by a newer version, or with a feature that this version does not know.
     UnsupportedFormat {
         /// The format, suite or flag value found in the file.
@@ -81,6 +83,15 @@ pub enum ErrorKind {
     },
     /// Stored bytes are damaged, missing or do not authenticate. Nothing was changed.
     Corrupted,
+    /// The records are older than what was acknowledged, or another commit stands in the place of the newest one: the
+    /// storage engine lost the newest part of its files, or files of another time were put in their place. Nothing was
+    /// opened for writing. A backup can be restored, and what is left can be salvaged.
+    LostCommits {
+        /// Number of the newest commit that is there.
+        have: u64,
+        /// Number of the newest commit that was acknowledged.
+        expected: u64,
+    },
     /// Reading or writing the store failed. After a failed write the outcome is unknown until the store is reopened.
     Storage,
     /// An earlier write failed. The store refuses all work until it is reopened.
@@ -191,8 +202,10 @@ impl Error {
             | K::StoreExists
             | K::WrongKey(_)
             | K::KeyFile
+            | K::BackupFile
             | K::UnsupportedFormat { .. }
             | K::Corrupted
+            | K::LostCommits { .. }
             | K::Storage
             | K::Poisoned
             | K::Closed

@@ -28,6 +28,43 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a file that the caller named, also through symbolic links.
+pub(crate) fn open_given(path: &Path) -> io::Result<File> {
+    // Before it is opened: opening a pipe would wait for whoever writes into it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
+    File::open(path)
+}
+
+/// Opens a file that is there. Symbolic links, and what is not a file, are refused.
+pub(crate) fn open_regular(path: &Path, is_written: bool) -> io::Result<File> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
+    OpenOptions::new().read(true).write(is_written).open(path)
+}
+
+/// Makes a private file where there is none.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    let file = private_options().read(true).write(true).create_new(true).open(path)?;
+    // The umask may have taken away more than others' rights.
+    set_private(path, false)?;
+    Ok(file)
+}
+
+/// Overwrites bytes in the middle of a file.
+pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::write_all_at(file, bytes, at);
+    #[cfg(not(unix))]
+    {
+        let mut file = file;
+        io::Seek::seek(&mut file, io::SeekFrom::Start(at))?;
+        file.write_all(bytes)
+    }
+}
+
 /// Makes a directory, and those above it that are missing, private from the start.
 pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -81,9 +118,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = private_options().write(true).create_new(true).open(&unfinished)?;
-    // The umask may have taken away more than others' rights.
-    set_private(&unfinished, false)?;
+    let mut file = create_private(&unfinished)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;
@@ -103,6 +138,35 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Bytes of a file that take no room on the medium.
+#[cfg(unix)]
+pub(crate) fn holes(about: &fs::Metadata) -> u64 {
+    const BLOCK_BYTES: u64 = 512;
+    let blocks = std::os::unix::fs::MetadataExt::blocks(about);
+    about.len().saturating_sub(blocks.saturating_mul(BLOCK_BYTES))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn holes(_: &fs::Metadata) -> u64 {
+    0
+}
+
+/// Copies the files of a directory into a new one, privately. Not durable on return.
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    create_private_directory(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &to)?;
+        } else {
+            let mut source = open_regular(&entry.path(), false)?;
+            io::copy(&mut source, &mut create_private(&to)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes every file in a directory, and the directory, durable.
 pub(crate) fn sync_tree(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
@@ -114,4 +178,70 @@ pub(crate) fn sync_tree(path: &Path) -> io::Result<()> {
         }
     }
     sync_directory(path)
+}
+
+/// A file that appears under its name when it is complete. Dropped before, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    file: File,
+    unfinished: PathBuf,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Begins a private file beside its place. Fails if the place is taken.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        refuse_taken(path)?;
+        let unfinished = beside(path, ".tmp");
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Ok(Self { file: create_private(&unfinished)?, unfinished, path: path.to_owned() })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Where it is until it is complete.
+    pub(crate) fn unfinished_path(&self) -> &Path {
+        &self.unfinished
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Gives it its name, durably, unless that has been taken meanwhile.
+    pub(crate) fn publish(self) -> io::Result<()> {
+        self.sync()?;
+        match fs::hard_link(&self.unfinished, &self.path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+            // Some file systems have no links.
+            Err(_) => {
+                refuse_taken(&self.path)?;
+                fs::rename(&self.unfinished, &self.path)?;
+            }
+        }
+        let directory = parent(&self.path).to_owned();
+        drop(self);
+        sync_directory(&directory)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // Whatever is left is overwritten by the next attempt.
+        let _ = fs::remove_file(&self.unfinished);
+    }
+}
+
+fn refuse_taken(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }

@@ -3,7 +3,10 @@
 //! Values of secrets never pass through the parser's own buffers, which are not wiped: the parser hands over the text of
 //! such a member as it stands in the body, and it is decoded here, into one allocation of the right size.
 
+pub(crate) mod lines;
+
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 
 use base64::Engine as _;
@@ -158,6 +161,50 @@ fn unicode_escape(text: &str) -> Option<(char, &str)> {
 fn hexadecimal(text: &str) -> Option<(u16, &str)> {
     let (digits, rest) = text.split_at_checked(4)?;
     u16::from_str_radix(digits, 16).ok().map(|number| (number, rest))
+}
+
+/// Why a text could not be read. Says nothing of what is in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unread {
+    /// Whether it is JSON, and a member is not what it should be.
+    pub(crate) is_data: bool,
+    pub(crate) column: usize,
+}
+
+/// Reads an object from a text of one line.
+pub(crate) fn from_line<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Unread> {
+    match serde_json::from_str(line) {
+        Ok(Exact(content)) => Ok(content),
+        Err(error) => Err(Unread { is_data: error.is_data(), column: error.column() }),
+    }
+}
+
+/// Writes into a buffer that wipes itself.
+pub(crate) fn to_bytes(content: &impl Serialize) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+    let mut buffer = WipedBuffer::default();
+    serde_json::to_writer(&mut buffer, content)?;
+    Ok(buffer.0)
+}
+
+/// Grows like a `Vec` and leaves no copy behind when it does.
+#[derive(Debug, Default)]
+pub(crate) struct WipedBuffer(pub(crate) Zeroizing<Vec<u8>>);
+
+impl io::Write for WipedBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let needed = self.0.len().saturating_add(bytes.len());
+        if needed > self.0.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(512).saturating_mul(2)));
+            larger.extend_from_slice(&self.0);
+            std::mem::swap(&mut self.0, &mut larger);
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

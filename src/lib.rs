@@ -12,6 +12,7 @@
 //!   named as the API names them.
 //! - **To understand a failure**: [`Error::code`] and [`Error::message`] are the service's, [`Error::kind`] says more.
 //! - **To do what is due**: [`SecretStore::maintain`].
+//! - **To move secrets between stores**: [`SecretStore::export`] and [`SecretStore::import`].
 //!
 //! # Example
 //!
@@ -88,12 +89,17 @@ pub use crate::model::filter::{Filter, FilterKey, SortBy, SortOrder};
 pub use crate::model::limits;
 pub use crate::model::tag::Tag;
 pub use crate::model::value::{SecretBytes, SecretString, SecretValue};
+pub use crate::records::anchor::ExternalAnchor;
 pub use crate::storage::memory::MemoryBackend;
 pub use crate::storage::sled::SledBackend;
 pub use crate::storage::{
     Backend, BackendError, BackendStats, Batch, Durability, KEY_BYTES_MAX, RECORD_BYTES_MAX, Stored,
 };
-pub use crate::store::{Builder, MaintenanceReport, OpenMode, SecretStore, SecretsManager, StoreStats};
+pub use crate::store::{
+    BackupReport, Builder, CheckRecords, CompactReport, ConflictReason, ExportOptions, ExportReport, Finding,
+    FindingKind, ImportConflict, ImportOptions, ImportReport, MaintenanceReport, OpenMode, Progress, SalvageReport,
+    SecretStore, SecretsManager, SkippedSecret, StoreStats, VerifyOptions, VerifyReport,
+};
 pub use crate::time::Timestamp;
 
 /// The README's example is compiled with the documentation tests.

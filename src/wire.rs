@@ -35,13 +35,11 @@
 //! ```
 
 use std::borrow::Cow;
-use std::io;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::json::Exact;
+use crate::json::{Exact, to_bytes};
 use crate::model::value::SecretBytes;
 use crate::store::SecretsManager;
 
@@ -302,28 +300,5 @@ fn not_json(line: usize, column: usize) -> WireResponse {
 }
 
 fn json(content: &impl Serialize) -> serde_json::Result<SecretBytes> {
-    let mut buffer = WipedBuffer::default();
-    serde_json::to_writer(&mut buffer, content)?;
-    Ok(SecretBytes::from(std::mem::take(&mut *buffer.0)))
-}
-
-/// Grows like a `Vec` and leaves no copy behind when it does.
-#[derive(Default)]
-struct WipedBuffer(Zeroizing<Vec<u8>>);
-
-impl io::Write for WipedBuffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let needed = self.0.len().saturating_add(bytes.len());
-        if needed > self.0.capacity() {
-            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(512).saturating_mul(2)));
-            larger.extend_from_slice(&self.0);
-            std::mem::swap(&mut self.0, &mut larger);
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    to_bytes(content).map(|mut bytes| SecretBytes::from(std::mem::take(&mut *bytes)))
 }

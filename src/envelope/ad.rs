@@ -89,6 +89,11 @@ pub(crate) fn token(store: &Uuid, tenant: &Tenant, query_digest: &[u8], issued_a
     scope.bytes(query_digest).bytes(&issued_at_millis.to_be_bytes())
 }
 
+/// What a chunk of an export is bound to: its export, and its place in it.
+pub(crate) fn export(format: u16, export: &Uuid, index: u64) -> Ad {
+    Ad::new("exp").u16(format).uuid(export).u64(index)
+}
+
 /// What a data key under a key of a local provider is bound to.
 pub(crate) fn wrap(context: &[u8], key_arn: &str, key_version: u32) -> Ad {
     Ad::new("wrap").bytes(context).text(key_arn).bytes(&key_version.to_be_bytes())

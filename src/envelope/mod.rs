@@ -115,9 +115,9 @@ impl Envelope {
         key: &KeyHandle,
         value: &SecretValue,
     ) -> Result<SealedVersion> {
+        require_usable(key)?;
         let failed =
             |error| on_write(ProviderFailure { key: key.arn.to_string(), operation: KeyOperation::Wrap, error });
-        key.state.require_enabled().map_err(failed)?;
         let pairs = context(&identity);
         let (data_key, wrapped) =
             self.provider.generate(key, &EncryptionContext::new(&pairs), &self.call()).map_err(failed)?;
@@ -150,6 +150,16 @@ impl Envelope {
         let parsed = Record::parse(record, content).ok_or_else(damaged)?;
         let Opened { plaintext, .. } = self.open_any(&identity, current, content, &parsed)?.map_err(on_read)?;
         SecretValue::from_plaintext(content.kind, plaintext).ok_or_else(damaged)
+    }
+
+    /// Checks as much of a stored version as can be checked without its key: that it can be taken apart, and that what
+    /// the provider returned for each of its keys is there and authenticates.
+    pub(crate) fn check(&self, identity: Identity<'_>, content: &Content, record: &[u8]) -> Result<()> {
+        let parsed = Record::parse(record, content).ok_or_else(damaged)?;
+        for (index, (used, sealed)) in (0..).zip(content.keys.iter().zip(&parsed.wraps)) {
+            self.open_wrap(&identity, index, used, sealed)?;
+        }
+        Ok(())
     }
 
     /// Wraps the data key of a version under one key more. The value itself is not touched.
@@ -333,6 +343,12 @@ fn key_use(requested: &KmsKeyId, wrapped: &WrappedKey) -> KeyUse {
     }
 }
 
+/// Refuses a key that is in a state in which nothing may be sealed under it.
+pub(crate) fn require_usable(key: &KeyHandle) -> Result<()> {
+    let failed = |error| on_write(ProviderFailure { key: key.arn.to_string(), operation: KeyOperation::Wrap, error });
+    key.state.require_enabled().map_err(failed)
+}
+
 /// A new root key for a store, wrapped under one of the provider's keys.
 pub(crate) fn new_root(
     provider: &dyn KeyProvider,
@@ -341,20 +357,52 @@ pub(crate) fn new_root(
     key: &KmsKeyId,
     store: &Uuid,
 ) -> Result<(DataKey, WrappedKey)> {
+    let store = store.to_string();
+    new_key(provider, entropy, tenant, key, &EncryptionContext::new(&root_context(&store)))
+}
+
+/// A new key for an export, wrapped under the provider's default key.
+///
+/// The provider has to show that it can unwrap it again, unless it may not: whoever may only encrypt makes exports for
+/// others.
+pub(crate) fn new_export_key(
+    provider: &dyn KeyProvider,
+    entropy: &dyn Entropy,
+    tenant: &Tenant,
+    export: &Uuid,
+) -> Result<(DataKey, WrappedKey)> {
+    let export = export.to_string();
+    let pairs = export_context(&export);
+    let context = EncryptionContext::new(&pairs);
+    let (key, wrapped) = new_key(provider, entropy, tenant, &KmsKeyId::Default, &context)?;
+    let failed =
+        |error| on_write(ProviderFailure { key: wrapped.key_arn.to_string(), operation: KeyOperation::Unwrap, error });
+    match provider.unwrap(&wrapped, &context, &Call::new(entropy)) {
+        Ok(unwrapped) if unwrapped == key => Ok((key, wrapped)),
+        Err(KeyError::AccessDenied) => Ok((key, wrapped)),
+        Ok(_) => Err(failed(KeyError::Internal)),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// A key from our own random source, wrapped under one of the provider's keys.
+fn new_key(
+    provider: &dyn KeyProvider,
+    entropy: &dyn Entropy,
+    tenant: &Tenant,
+    key: &KmsKeyId,
+    context: &EncryptionContext<'_>,
+) -> Result<(DataKey, WrappedKey)> {
     let call = Call::new(entropy);
     let scope = KeyScope::new(tenant.partition(), tenant.account(), tenant.region());
     let shown = key.shown().unwrap_or(DEFAULT_KEY_ALIAS);
     let failed = |operation| move |error| on_write(ProviderFailure { key: shown.to_owned(), operation, error });
     let handle = provider.resolve(&scope, key.as_key_ref(), &call).map_err(failed(KeyOperation::Resolve))?;
     handle.state.require_enabled().map_err(failed(KeyOperation::Wrap))?;
-    // The root key always comes from our own random source: a provider that repeats itself must not repeat a store.
-    let root = DataKey::generate(entropy)?;
-    let store = store.to_string();
-    let wrapped = provider
-        .wrap(&handle, &root, &EncryptionContext::new(&root_context(&store)), &call)
-        .and_then(checked)
-        .map_err(failed(KeyOperation::Wrap))?;
-    Ok((root, wrapped))
+    // Never from the provider: one that repeats itself must not repeat a store.
+    let new = DataKey::generate(entropy)?;
+    let wrapped = provider.wrap(&handle, &new, context, &call).and_then(checked).map_err(failed(KeyOperation::Wrap))?;
+    Ok((new, wrapped))
 }
 
 /// Opens the root key of a store.
@@ -365,13 +413,34 @@ pub(crate) fn open_root(
     wrapped: &WrappedKey,
 ) -> std::result::Result<DataKey, Error> {
     let store = store.to_string();
-    provider.unwrap(wrapped, &EncryptionContext::new(&root_context(&store)), &Call::new(entropy)).map_err(|error| {
+    open_key(provider, entropy, "store's root key", wrapped, &EncryptionContext::new(&root_context(&store)))
+}
+
+/// Opens the key of an export.
+pub(crate) fn open_export_key(
+    provider: &dyn KeyProvider,
+    entropy: &dyn Entropy,
+    export: &Uuid,
+    wrapped: &WrappedKey,
+) -> Result<DataKey> {
+    let export = export.to_string();
+    open_key(provider, entropy, "export's key", wrapped, &EncryptionContext::new(&export_context(&export)))
+}
+
+fn open_key(
+    provider: &dyn KeyProvider,
+    entropy: &dyn Entropy,
+    what: &str,
+    wrapped: &WrappedKey,
+    context: &EncryptionContext<'_>,
+) -> Result<DataKey> {
+    provider.unwrap(wrapped, context, &Call::new(entropy)).map_err(|error| {
         let failure = ProviderFailure { key: wrapped.key_arn.to_string(), operation: KeyOperation::Unwrap, error };
         if failure.error.is_outage() {
             return on_read(failure);
         }
         let text = format!(
-            "the key provider cannot open this store's root key, which is wrapped under `{}`: {}",
+            "the key provider cannot open this {what}, which is wrapped under `{}`: {}",
             failure.key, failure.error
         );
         let fault = KeyFault::new(failure.key, failure.error.reason(), failure.operation);
@@ -381,6 +450,10 @@ pub(crate) fn open_root(
 
 fn root_context(store: &str) -> [(&str, &str); 1] {
     [("strongroom:store", store)]
+}
+
+fn export_context(export: &str) -> [(&str, &str); 1] {
+    [("strongroom:export", export)]
 }
 
 /// Stored bytes that cannot be taken apart.

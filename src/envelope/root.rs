@@ -20,11 +20,29 @@ pub(crate) enum Purpose {
     Token,
     /// The header's authentication code.
     Header,
+    /// The set hash of all records.
+    Manifest,
+    /// The anchor's authentication code.
+    Anchor,
+    /// The seal's authentication code.
+    Seal,
+    /// A backup's authentication code.
+    Backup,
 }
 
 impl Purpose {
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) const ALL: [Self; 5] = [Self::Index, Self::Metadata, Self::Outer, Self::Token, Self::Header];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Index,
+        Self::Metadata,
+        Self::Outer,
+        Self::Token,
+        Self::Header,
+        Self::Manifest,
+        Self::Anchor,
+        Self::Seal,
+        Self::Backup,
+    ];
 
     pub(crate) fn label(self) -> &'static str {
         match self {
@@ -33,6 +51,10 @@ impl Purpose {
             Self::Outer => "root/outer",
             Self::Token => "root/token",
             Self::Header => "root/header",
+            Self::Manifest => "root/manifest",
+            Self::Anchor => "root/anchor",
+            Self::Seal => "root/seal",
+            Self::Backup => "root/backup",
         }
     }
 }
@@ -53,6 +75,10 @@ pub(crate) struct RootKeys {
     pub(crate) outer: SealingKey,
     pub(crate) token: SealingKey,
     pub(crate) header: Wiped<hmac::Key>,
+    pub(crate) manifest: Wiped<hmac::Key>,
+    pub(crate) anchor: Wiped<hmac::Key>,
+    pub(crate) seal: Wiped<hmac::Key>,
+    pub(crate) backup: Wiped<hmac::Key>,
 }
 
 impl RootKeys {
@@ -67,6 +93,10 @@ impl RootKeys {
             outer: key(Purpose::Outer)?,
             token: key(Purpose::Token)?,
             header: mac(Purpose::Header)?,
+            manifest: mac(Purpose::Manifest)?,
+            anchor: mac(Purpose::Anchor)?,
+            seal: mac(Purpose::Seal)?,
+            backup: mac(Purpose::Backup)?,
         })
     }
 }

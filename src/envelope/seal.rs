@@ -39,11 +39,14 @@ pub(crate) enum Label {
     Wrap,
     /// A page token.
     Token,
+    /// A chunk of an export, under the key of the export.
+    Export,
 }
 
 impl Label {
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) const ALL: [Self; 6] = [Self::Metadata, Self::Head, Self::Value, Self::DataKey, Self::Wrap, Self::Token];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Metadata, Self::Head, Self::Value, Self::DataKey, Self::Wrap, Self::Token, Self::Export];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -53,6 +56,7 @@ impl Label {
             Self::DataKey => "data-key",
             Self::Wrap => "wrap",
             Self::Token => "token",
+            Self::Export => "export",
         }
     }
 }

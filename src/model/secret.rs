@@ -62,6 +62,28 @@ impl Secret {
         if self.deletion_at.is_some() { Err(Error::marked_for_deletion()) } else { Ok(()) }
     }
 
+    /// What contradicts the invariants of a secret, if anything does.
+    pub(crate) fn inconsistency(&self) -> Option<String> {
+        for (index, version) in self.versions.iter().enumerate() {
+            if self.versions.iter().skip(index + 1).any(|other| other.id == version.id) {
+                return Some(format!("the version {} is there twice", version.id.as_str()));
+            }
+            if version.number > self.versions_made {
+                return Some(format!("the version {} has a number that was never given", version.id.as_str()));
+            }
+        }
+        for (label, holder) in self.stages.iter() {
+            if self.version(holder).is_none() {
+                return Some(format!("the label {label} is on a version that is not there"));
+            }
+        }
+        let has_value = self.versions.iter().any(Version::has_value);
+        if has_value && !self.stages.iter().any(|(label, _)| label == CURRENT) {
+            return Some(format!("no version has the label {CURRENT}"));
+        }
+        None
+    }
+
     pub(crate) fn version(&self, id: &VersionId) -> Option<&Version> {
         self.versions.iter().find(|version| version.id == *id)
     }

@@ -15,6 +15,7 @@ use crate::model::tag::Tag;
 use crate::model::tenant::Tenant;
 use crate::model::value::ValueKind;
 use crate::model::version::{Content, KeyUse, KmsKeyId, Version, VersionId};
+use crate::records::manifest::SetHash;
 use crate::storage::RECORD_BYTES_MAX;
 use crate::time::{Timestamp, from_millis};
 
@@ -40,12 +41,12 @@ pub(crate) enum CodecError {
     Malformed,
 }
 
-fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, CodecError> {
+pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, CodecError> {
     bincode::serde::encode_to_vec((VERSION, record), config().with_limit::<RECORD_BYTES_MAX>())
         .map_err(|_| CodecError::TooLarge)
 }
 
-fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     let (&version, body) = bytes.split_first().ok_or(CodecError::Malformed)?;
     if version != VERSION {
         return Err(CodecError::UnknownVersion(version));
@@ -273,6 +274,10 @@ pub(crate) struct Head {
     pub(crate) secrets: u64,
     /// No record has a revision above this.
     pub(crate) revision: u64,
+    /// Records in the store, without the head and the header.
+    pub(crate) records: u64,
+    /// The set hash of those records.
+    pub(crate) set: SetHash,
 }
 
 pub(crate) fn encode_head(head: &Head) -> Result<Vec<u8>, CodecError> {

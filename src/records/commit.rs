@@ -13,10 +13,13 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::tenant::Tenant;
+use crate::records::anchor::{HeadTag, head_tag};
 use crate::records::catalogue::CatalogueChange;
 use crate::records::codec::Head;
 use crate::records::keys::Family;
-use crate::records::{Records, split_revision, storage};
+use crate::records::manifest::{Effect, Tally};
+use crate::records::sweep::Sweeps;
+use crate::records::{Records, seal_head, split_revision, storage};
 use crate::storage::{BackendError, Batch, Durability};
 use crate::time::Timestamp;
 
@@ -30,6 +33,8 @@ const LINGER: Duration = Duration::from_micros(50);
 #[derive(Debug)]
 pub(super) struct Commit {
     pub(super) batch: Batch,
+    /// What each change of the batch does to the set hash.
+    pub(super) effects: Vec<Effect>,
     /// What must still stand.
     pub(super) guard: Guard,
     /// How many secrets more there are afterwards.
@@ -77,7 +82,9 @@ pub(super) struct Committer {
     /// Calls that have begun and may bring a change.
     on_their_way: AtomicUsize,
     /// What the last commit wrote.
-    head: Mutex<Head>,
+    head: Mutex<(Head, HeadTag)>,
+    /// Sweeps over all records that have to hear of every change.
+    pub(super) sweeps: Sweeps,
 }
 
 #[derive(Debug, Default)]
@@ -116,14 +123,19 @@ impl Committer {
             joined: Condvar::new(),
             on_their_way: AtomicUsize::new(0),
             head: Mutex::default(),
+            sweeps: Sweeps::default(),
         }
     }
 
-    pub(super) fn set_head(&self, head: Head) {
-        *lock(&self.head) = head;
+    pub(super) fn set_head(&self, head: Head, tag: HeadTag) {
+        *lock(&self.head) = (head, tag);
     }
 
     pub(super) fn head(&self) -> Head {
+        self.head_and_tag().0
+    }
+
+    pub(super) fn head_and_tag(&self) -> (Head, HeadTag) {
         *lock(&self.head)
     }
 
@@ -255,12 +267,14 @@ impl Records {
     }
 
     /// Runs something on the write side of the backend while nobody commits.
-    pub(super) fn exclusively(&self, work: impl FnOnce() -> Result<(), BackendError>) -> Result<()> {
+    pub(super) fn exclusively(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.while_nobody_commits(|| work().inspect_err(|_| self.failed.store(true, Ordering::Release)))
+    }
+
+    /// Runs something between two commits.
+    pub(super) fn while_nobody_commits<T>(&self, work: impl FnOnce() -> T) -> T {
         let lead = self.committer.lead();
-        let done = work().map_err(|error| {
-            self.failed.store(true, Ordering::Release);
-            storage(error)
-        });
+        let done = work();
         self.step_down(lead);
         done
     }
@@ -314,6 +328,7 @@ impl Records {
         // Between queueing and leading, another group may have failed or the store been closed.
         self.usable()?;
         let mut head = self.committer.head();
+        let mut tally = Tally { records: head.records, set: head.set };
         let mut merged = Batch::new();
         let mut touched: HashSet<&[u8]> = HashSet::new();
         let mut outcomes = Vec::with_capacity(members.len());
@@ -331,6 +346,7 @@ impl Records {
                 added.push((tenant, 1));
             }
             head.secrets = head.secrets.saturating_add_signed(commit.secrets_delta.into());
+            commit.effects.iter().for_each(|effect| tally.apply(effect));
             merged.append(commit.batch.clone());
             if *asked == Durability::Immediate {
                 durability = Durability::Immediate;
@@ -341,14 +357,25 @@ impl Records {
         }
         head.epoch += 1;
         head.revision = self.next_revision.load(Ordering::Relaxed);
-        merged.put(vec![Family::Head as u8], self.seal_head(&head)?);
-        if let Err(error) = self.backend.commit(&merged, durability) {
-            self.failed.store(true, Ordering::Release);
-            return Err(storage(error));
-        }
-        self.committer.set_head(head);
-        let applied = members.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Done);
-        self.catalogue.apply(applied.map(|(member, _)| &member.commit.catalogue));
+        (head.records, head.set) = (tally.records, tally.set);
+        let sealed = seal_head(&self.root, &self.store, &*self.entropy, &head)?;
+        let tag = head_tag(&sealed);
+        merged.put(vec![Family::Head as u8], sealed);
+        let commit = || {
+            self.backend.commit(&merged, durability).map_err(storage)?;
+            // Only what is durable may be remembered, and only what is remembered may be acknowledged.
+            match durability {
+                Durability::Immediate => self.anchors.advance(&self.root.anchor, head.epoch, &tag),
+                Durability::Eventual => Ok(()),
+            }
+        };
+        commit().inspect_err(|_| self.failed.store(true, Ordering::Release))?;
+        self.committer.set_head(head, tag);
+        let applied = || members.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Done);
+        self.committer
+            .sweeps
+            .tell(applied().flat_map(|(member, _)| member.commit.batch.iter().zip(&member.commit.effects)));
+        self.catalogue.apply(applied().map(|(member, _)| &member.commit.catalogue));
         Ok(outcomes)
     }
 

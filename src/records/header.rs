@@ -35,6 +35,9 @@ pub(crate) const HEADER_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(crate) struct Header {
     pub(crate) flags: u16,
     pub(crate) store: Uuid,
+    /// Which life of the store this is: a store that is restored begins a new one, to which the anchor and the seal of
+    /// an earlier one say nothing.
+    pub(crate) instance: Uuid,
     /// Generation of the root key.
     pub(crate) generation: u32,
     /// The root key, wrapped at least once.
@@ -52,7 +55,7 @@ pub(crate) struct ReadHeader {
 
 impl Header {
     fn body(&self) -> Vec<u8> {
-        let Self { flags, store, generation, wraps } = self;
+        let Self { flags, store, instance, generation, wraps } = self;
         let mut out = Vec::with_capacity(1024);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&FORMAT.to_be_bytes());
@@ -61,8 +64,7 @@ impl Header {
         out.extend_from_slice(&flags.to_be_bytes());
         out.extend_from_slice(store.as_bytes());
         out.extend_from_slice(&generation.to_be_bytes());
-        // Reserved.
-        push_field(&mut out, &[]);
+        push_field(&mut out, instance.as_bytes());
         out.extend_from_slice(&u16::try_from(wraps.len()).unwrap_or(u16::MAX).to_be_bytes());
         for WrappedKey { provider, key_arn, key_version, blob } in wraps {
             push_field(&mut out, provider.as_bytes());
@@ -84,6 +86,11 @@ impl Header {
         [copy.as_slice(), copy.as_slice()].concat()
     }
 
+    /// How many of the two copies are whole.
+    pub(crate) fn whole_copies(bytes: &[u8]) -> usize {
+        copies(bytes).into_iter().filter_map(whole_copy).count()
+    }
+
     /// The first copy that is whole.
     ///
     /// # Errors, in this order
@@ -91,9 +98,7 @@ impl Header {
     /// [`ErrorKind::NotAStore`] if neither copy begins like a header, [`ErrorKind::Corrupted`] if both are damaged,
     /// [`ErrorKind::UnsupportedFormat`] for a newer format, a newer suite or an unknown flag.
     pub(crate) fn read(bytes: &[u8]) -> Result<ReadHeader> {
-        // Copies have the same size, so the second begins in the middle, wherever the first is cut or damaged.
-        let middle = (bytes.len() / 2).next_multiple_of(BLOCK_BYTES);
-        let copies = [bytes, bytes.get(middle..).unwrap_or_default()];
+        let copies = copies(bytes);
         let whole: Vec<_> = copies.into_iter().filter_map(whole_copy).collect();
         let Some((body, _)) = whole.first() else {
             let like_a_header = copies.into_iter().any(|copy| copy.get(4..12) == Some(MAGIC.as_slice()));
@@ -122,6 +127,12 @@ impl ReadHeader {
             Err(Error::corrupted("the store's header does not authenticate: it was edited"))
         }
     }
+}
+
+/// Copies have the same size, so the second begins in the middle, wherever the first is cut or damaged.
+fn copies(bytes: &[u8]) -> [&[u8]; 2] {
+    let middle = (bytes.len() / 2).next_multiple_of(BLOCK_BYTES);
+    [bytes, bytes.get(middle..).unwrap_or_default()]
 }
 
 fn whole_copy(bytes: &[u8]) -> Option<(&[u8], &[u8; MAC_BYTES])> {
@@ -161,7 +172,7 @@ fn parse_body(body: &[u8]) -> Result<Header> {
     let parse = |fields: &mut Fields<'_>| {
         let store = Uuid::from_bytes(fields.array()?);
         let generation = u32::from_be_bytes(fields.array()?);
-        fields.field(0)?;
+        let instance = Uuid::from_slice(fields.field(16)?).ok()?;
         let count = u16::from_be_bytes(fields.array()?);
         if count == 0 || count > WRAPS_MAX {
             return None;
@@ -173,7 +184,7 @@ fn parse_body(body: &[u8]) -> Result<Header> {
             let key_version = fields.text(KEY_NAME_BYTES_MAX)?;
             wraps.push(WrappedKey::new(provider, key_arn, key_version, fields.field(WRAPPED_KEY_BYTES_MAX)?));
         }
-        fields.is_empty().then_some(Header { flags, store, generation, wraps })
+        fields.is_empty().then_some(Header { flags, store, instance, generation, wraps })
     };
     parse(&mut fields).ok_or_else(malformed)
 }

@@ -10,7 +10,7 @@ use crate::model::version::VersionId;
 use crate::records::catalogue::{CatalogueChange, Entry};
 use crate::records::codec::{DueEntry, encode_due, encode_secret};
 use crate::records::commit::{Commit, Guard, Quota};
-use crate::records::{Records, SecretChange, keys, tasks, undecodable};
+use crate::records::{Records, SecretChange, keys, manifest, tasks, undecodable};
 use crate::storage::Batch;
 
 /// The commit that brings one secret from its old to its new state.
@@ -59,8 +59,10 @@ pub(super) fn change(records: &Records, change: &SecretChange<'_>) -> Result<Com
     // One that takes the place of an expired secret is a new one too: the expired one did not count any more.
     let is_new = |new: &&Secret| old.is_none_or(|old| old.secret.uid != new.uid);
     let created = new.filter(is_new);
+    let effects = manifest::effects(&records.root.manifest, &batch, |key| records.element(key))?;
     Ok(Commit {
         batch,
+        effects,
         guard: Guard { key: key.as_bytes().to_vec(), revision: old.map(|old| old.revision) },
         secrets_delta: i8::from(new.is_some()) - i8::from(old.is_some()),
         quota: created.zip(quota).map(|(new, (secrets_max, now))| Quota {

@@ -25,6 +25,17 @@ pub(crate) enum Family {
     Version = b'v',
 }
 
+/// Whether bytes can be the key of a record.
+pub(crate) fn is_key(bytes: &[u8]) -> bool {
+    let Some((family, rest)) = bytes.split_first() else { return false };
+    match *family {
+        family if family == Family::Head as u8 || family == Family::Header as u8 => rest.is_empty(),
+        family if family == Family::Due as u8 => rest.len() == 8 + INDEX_BYTES,
+        family if family == Family::Secret as u8 || family == Family::Version as u8 => rest.len() == INDEX_BYTES,
+        _ => false,
+    }
+}
+
 /// Bytes of an HMAC that are kept: 192 bits, far beyond accidental and deliberate collisions.
 const INDEX_BYTES: usize = 24;
 

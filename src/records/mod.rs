@@ -3,12 +3,18 @@
 //! Operations never see a key, a seal or a backend; the backend never sees a name. Index and due entries are never
 //! written by operations: they follow from the old and the new state of a secret, in [`indexes`].
 
+pub(crate) mod anchor;
+pub(crate) mod backup;
 pub(crate) mod catalogue;
 pub(crate) mod codec;
 mod commit;
+pub(crate) mod dump;
 pub(crate) mod header;
 mod indexes;
 pub(crate) mod keys;
+pub(crate) mod manifest;
+pub(crate) mod portable;
+pub(crate) mod sweep;
 pub(crate) mod token;
 
 use std::sync::Arc;
@@ -26,6 +32,7 @@ use crate::model::id::SecretName;
 use crate::model::secret::Secret;
 use crate::model::tenant::Tenant;
 use crate::model::version::VersionId;
+use crate::records::anchor::{Anchors, HeadTag, head_tag, lost};
 use crate::records::catalogue::Catalogue;
 use crate::records::codec::{CodecError, DueEntry, Head};
 use crate::records::commit::Committer;
@@ -54,6 +61,18 @@ pub(crate) struct Records {
     closed: AtomicBool,
     committer: Committer,
     catalogue: Catalogue,
+    anchors: Anchors,
+}
+
+/// What records are made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) root: Arc<RootKeys>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) store: Uuid,
+    pub(crate) durability: Durability,
+    pub(crate) anchors: Anchors,
 }
 
 /// A secret as it was read.
@@ -79,6 +98,18 @@ pub(crate) struct SecretChange<'a> {
     pub(crate) quota: Option<(u64, Timestamp)>,
 }
 
+/// What closing found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// Everything is durable and given free.
+    Now {
+        /// Number of the newest commit.
+        epoch: u64,
+    },
+    /// It was closed already.
+    Before,
+}
+
 /// A due entry as it was found.
 #[derive(Debug)]
 pub(crate) struct Due {
@@ -90,50 +121,53 @@ pub(crate) struct Due {
 }
 
 impl Records {
-    /// Opens the records of an existing store.
-    pub(crate) fn open(
-        backend: Box<dyn Backend>,
-        root: Arc<RootKeys>,
-        entropy: Arc<dyn Entropy>,
-        store: Uuid,
-        durability: Durability,
-    ) -> Result<Self> {
-        let records = Self::assemble(backend, root, entropy, store, durability);
-        let Some(sealed) = records.read(&[Family::Head as u8])? else {
-            return Err(Error::corrupted("the store has a header but no head record: its data is missing"));
-        };
-        let head = records.open_head(sealed.as_ref())?;
-        records.next_revision.store(head.revision.saturating_add(1), Ordering::Relaxed);
-        records.committer.set_head(head);
-        Ok(records)
+    /// Opens the records of an existing store. They are refused if they are not those that were acknowledged.
+    ///
+    /// With `is_checked`, every record is counted: without it, a record that the engine lost is noticed only by whoever
+    /// looks for it, or by a verification.
+    pub(crate) fn open(parts: Parts, is_checked: bool) -> Result<Self> {
+        let records = Self::assemble(parts);
+        let opened = records.read_head().and_then(|()| if is_checked { records.check_tally() } else { Ok(()) });
+        match opened {
+            Ok(()) => Ok(records),
+            Err(error) => {
+                // So that the next opener finds the files free. What is wrong is told by the first error.
+                let _ = records.close();
+                Err(error)
+            }
+        }
     }
 
-    /// Begins the records of a new store, with its header if that is kept among them. All of it appears in one step.
-    pub(crate) fn create(
-        backend: Box<dyn Backend>,
-        root: Arc<RootKeys>,
-        entropy: Arc<dyn Entropy>,
-        store: Uuid,
-        durability: Durability,
-        header: Option<Vec<u8>>,
-    ) -> Result<Self> {
-        let records = Self::assemble(backend, root, entropy, store, durability);
+    fn read_head(&self) -> Result<()> {
+        let Some(sealed) = self.read(&[Family::Head as u8])? else {
+            return Err(match self.anchors.expected()? {
+                0 => Error::corrupted("the store has a header but no head record: its data is missing"),
+                expected => lost(0, expected),
+            });
+        };
+        let head = open_head(&self.root, &self.store, sealed.as_ref())?;
+        self.anchors.check(head.epoch, &head_tag(sealed.as_ref()))?;
+        self.next_revision.store(head.revision.saturating_add(1), Ordering::Relaxed);
+        self.committer.set_head(head, head_tag(sealed.as_ref()));
+        Ok(())
+    }
+
+    /// Begins the records of a new store with a head, and with its header if that is kept among them. What the backend
+    /// holds already are the records that the head speaks of. All of it appears in one step.
+    pub(crate) fn create(parts: Parts, header: Option<Vec<u8>>, head: &Head) -> Result<Self> {
+        let records = Self::assemble(parts);
         let mut batch = Batch::new();
-        batch.put(vec![Family::Head as u8], records.seal_head(&Head::default())?);
+        let head = seal_head(&records.root, &records.store, &*records.entropy, head)?;
+        batch.put(vec![Family::Head as u8], head);
         if let Some(header) = header {
             batch.put(vec![Family::Header as u8], header);
         }
         records.backend.commit(&batch, Durability::Immediate).map_err(storage)?;
+        records.read_head()?;
         Ok(records)
     }
 
-    fn assemble(
-        backend: Box<dyn Backend>,
-        root: Arc<RootKeys>,
-        entropy: Arc<dyn Entropy>,
-        store: Uuid,
-        durability: Durability,
-    ) -> Self {
+    fn assemble(Parts { backend, root, entropy, store, durability, anchors }: Parts) -> Self {
         Self {
             backend,
             root,
@@ -144,6 +178,7 @@ impl Records {
             closed: AtomicBool::new(false),
             committer: Committer::new(durability),
             catalogue: Catalogue::default(),
+            anchors,
         }
     }
 
@@ -200,9 +235,14 @@ impl Records {
         }
     }
 
+    /// Where the value of a version is kept.
+    pub(crate) fn version_key(&self, secret: &Secret, id: &VersionId) -> Vec<u8> {
+        keys::version(&self.root.index, &secret.uid, id)
+    }
+
     /// The sealed value of a version.
     pub(crate) fn load_version(&self, secret: &Secret, id: &VersionId) -> Result<Option<Stored>> {
-        self.read(&keys::version(&self.root.index, &secret.uid, id))
+        self.read(&self.version_key(secret, id))
     }
 
     /// Every secret of the store, in no particular order.
@@ -228,16 +268,38 @@ impl Records {
 
     /// The earliest due entries, at most a few hundred, after the one given.
     pub(crate) fn due(&self, after: Option<&[u8]>) -> Result<Vec<Due>> {
-        let secret = |entry: &[u8], stored: &[u8]| {
-            let (_, bytes) = self.open_record(entry, stored)?;
-            let DueEntry { secret } = codec::decode_due(&bytes).map_err(undecodable)?;
-            SecretKey::from_bytes(&secret).ok_or_else(misplaced)
-        };
         let open = |(entry, stored): (Vec<u8>, Stored)| {
             let at = keys::due_at(&entry).ok_or_else(|| Error::corrupted("a due entry has no time"))?;
-            Ok(Due { at, secret: secret(&entry, stored.as_ref()), entry })
+            Ok(Due { at, secret: self.open_due(&entry, stored.as_ref()), entry })
         };
         self.scan(Family::Due, after)?.into_iter().map(open).collect()
+    }
+
+    /// The secret that a due entry is about.
+    pub(crate) fn open_due(&self, entry: &[u8], stored: &[u8]) -> Result<SecretKey> {
+        let (_, bytes) = self.open_record(entry, stored)?;
+        let DueEntry { secret } = codec::decode_due(&bytes).map_err(undecodable)?;
+        SecretKey::from_bytes(&secret).ok_or_else(misplaced)
+    }
+
+    /// Where the due entries of a secret are.
+    pub(crate) fn due_keys<'a>(&'a self, loaded: &'a Loaded) -> impl Iterator<Item = Vec<u8>> + 'a {
+        tasks(&loaded.secret).map(|(at, task)| keys::due(&self.root.index, at, task, &loaded.key))
+    }
+
+    /// Whether there is a record under a key.
+    pub(crate) fn has(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.read(key)?.is_some())
+    }
+
+    /// The revision that the next change gets.
+    pub(crate) fn next_revision(&self) -> u64 {
+        self.next_revision.load(Ordering::Relaxed)
+    }
+
+    /// Slots of the anchor that were whole when it was opened. Two if there is none.
+    pub(crate) fn whole_anchor_slots(&self) -> u8 {
+        self.anchors.file.as_ref().map_or(2, |file| file.whole_slots)
     }
 
     /// Applies a change to one secret: all of it, durably, or nothing.
@@ -289,31 +351,25 @@ impl Records {
     }
 
     /// Opens a secret of which only the key is known.
-    fn open_found(&self, key: SecretKey, stored: &[u8], tenant: Option<&Arc<Tenant>>) -> Result<Loaded> {
+    pub(crate) fn open_found(&self, key: SecretKey, stored: &[u8], tenant: Option<&Arc<Tenant>>) -> Result<Loaded> {
         let loaded = self.open_secret(key, stored, tenant)?;
         let belongs_at = self.key_of(&loaded.secret.tenant, &loaded.secret.name);
         if loaded.key == belongs_at { Ok(loaded) } else { Err(misplaced()) }
     }
 
-    fn seal_head(&self, head: &Head) -> Result<Vec<u8>> {
-        let plaintext = codec::encode_head(head).map_err(undecodable)?;
-        let mut out = head.epoch.to_be_bytes().to_vec();
-        let ad = ad::head(&self.store, head.epoch);
-        self.root.metadata.seal_into(Label::Head, ad.as_bytes(), &plaintext, &*self.entropy, &mut out)?;
-        Ok(out)
-    }
-
-    fn open_head(&self, stored: &[u8]) -> Result<Head> {
-        let (epoch, sealed) = split_revision(stored)?;
-        let ad = ad::head(&self.store, epoch);
-        let plaintext = self.root.metadata.open(Label::Head, ad.as_bytes(), sealed).map_err(unopened)?;
-        codec::decode_head(&plaintext).map_err(undecodable)
-    }
-
     /// Makes every acknowledged change durable.
     pub(crate) fn flush(&self) -> Result<()> {
         self.usable()?;
-        self.exclusively(|| self.backend.flush())
+        self.exclusively(|| {
+            self.backend.flush().map_err(storage)?;
+            self.anchor_newest()
+        })
+    }
+
+    /// Remembers the newest commit, which has been made durable.
+    fn anchor_newest(&self) -> Result<()> {
+        let (epoch, tag) = self.newest();
+        self.anchors.advance(&self.root.anchor, epoch, &tag)
     }
 
     pub(crate) fn stats(&self) -> Result<(Head, BackendStats)> {
@@ -323,14 +379,57 @@ impl Records {
     }
 
     /// Waits for commits that are under way, and closes the backend. Everything is refused afterwards.
-    pub(crate) fn close(&self) -> Result<()> {
+    pub(crate) fn close(&self) -> Result<Closed> {
         if self.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
+            return Ok(Closed::Before);
         }
         let failed = self.failed.load(Ordering::Acquire);
-        let closed = self.exclusively(|| self.backend.close());
-        if failed { Err(poisoned()) } else { closed }
+        let closed = self.exclusively(|| {
+            self.backend.close().map_err(storage)?;
+            if failed { Ok(()) } else { self.anchor_newest() }
+        });
+        if failed {
+            return Err(poisoned());
+        }
+        closed.map(|()| Closed::Now { epoch: self.committer.head().epoch })
     }
+
+    pub(crate) fn root(&self) -> &RootKeys {
+        &self.root
+    }
+
+    /// The store's id.
+    pub(crate) fn store(&self) -> &Uuid {
+        &self.store
+    }
+
+    /// The number of the newest commit, and what tells its head from every other.
+    pub(crate) fn newest(&self) -> (u64, HeadTag) {
+        let (head, tag) = self.committer.head_and_tag();
+        (head.epoch, tag)
+    }
+
+    /// What the newest commit wrote.
+    pub(crate) fn head(&self) -> Head {
+        self.committer.head()
+    }
+}
+
+/// A head as it is stored.
+pub(crate) fn seal_head(root: &RootKeys, store: &Uuid, entropy: &dyn Entropy, head: &Head) -> Result<Vec<u8>> {
+    let plaintext = codec::encode_head(head).map_err(undecodable)?;
+    let mut out = head.epoch.to_be_bytes().to_vec();
+    let ad = ad::head(store, head.epoch);
+    root.metadata.seal_into(Label::Head, ad.as_bytes(), &plaintext, entropy, &mut out)?;
+    Ok(out)
+}
+
+/// A head from its stored bytes.
+pub(crate) fn open_head(root: &RootKeys, store: &Uuid, stored: &[u8]) -> Result<Head> {
+    let (epoch, sealed) = split_revision(stored)?;
+    let ad = ad::head(store, epoch);
+    let plaintext = root.metadata.open(Label::Head, ad.as_bytes(), sealed).map_err(unopened)?;
+    codec::decode_head(&plaintext).map_err(undecodable)
 }
 
 /// The revision in front of a sealed record.

@@ -1,5 +1,6 @@
 //! Seam: ordered keys and values, bytes in and bytes out, with an atomic and durable commit.
 
+pub(crate) mod carve;
 pub(crate) mod memory;
 pub(crate) mod sled;
 

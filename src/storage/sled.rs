@@ -21,7 +21,8 @@ use std::time::Duration;
 use crate::files;
 use crate::storage::{Backend, BackendError, BackendStats, Batch, Durability, Stored};
 
-const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of one segment of sled's log.
+pub(crate) const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 
 /// sled's log, and its settings.
 const LOG: &str = "db";
@@ -43,6 +44,7 @@ const PERMISSIONS_EVERY: u32 = 4096;
 #[derive(Debug)]
 pub struct SledBackend {
     directory: PathBuf,
+    cache_bytes: u64,
     engine: RwLock<Option<Engine>>,
 }
 
@@ -65,21 +67,22 @@ impl SledBackend {
     pub fn open(directory: impl AsRef<Path>, cache_bytes: u64) -> Result<Self, BackendError> {
         let directory = directory.as_ref().to_owned();
         remove_unfinished_snapshots(&directory).map_err(io_error("clean up the sled directory"))?;
-        let config = ::sled::Config::new()
-            .path(&directory)
-            .segment_size(SEGMENT_BYTES)
-            .cache_capacity(cache_bytes)
-            .flush_every_ms(Some(FLUSH_EVERY_MS));
-        let db = contain("open its files", || config.open())?;
+        let db = open(&directory, cache_bytes)?;
         let log = File::open(directory.join(LOG)).map_err(io_error("open sled's log"))?;
         make_private(&directory).map_err(io_error("set the permissions of sled's files"))?;
         let engine = Engine { db, log, commits: Default::default() };
-        Ok(Self { directory, engine: RwLock::new(Some(engine)) })
+        Ok(Self { directory, cache_bytes, engine: RwLock::new(Some(engine)) })
+    }
+
+    /// Whether a directory holds a log of sled's.
+    pub(crate) fn has_log(directory: &Path) -> bool {
+        fs::symlink_metadata(directory.join(LOG)).is_ok_and(|about| about.is_file())
     }
 
     /// Whether a directory holds the files that sled cannot do without.
     pub(crate) fn is_there(directory: &Path) -> bool {
-        [LOG, CONFIG].iter().all(|name| directory.join(name).is_file())
+        let is_file = |name| fs::symlink_metadata(directory.join(name)).is_ok_and(|about| about.is_file());
+        [LOG, CONFIG].into_iter().all(is_file)
     }
 
     fn with<T>(&self, work: impl FnOnce(&Engine) -> Result<T, BackendError>) -> Result<T, BackendError> {
@@ -168,10 +171,27 @@ impl Backend for SledBackend {
         let Some(Engine { db, log, commits: _ }) = engine.take() else { return Err(BackendError::Closed) };
         contain("flush", || db.flush())?;
         log.sync_data().map_err(io_error("sync sled's log"))?;
-        catch_unwind(AssertUnwindSafe(|| drop(db))).map_err(|_| BackendError::Panicked { doing: "close" })?;
-        await_release(&log)?;
+        release(db, &log)?;
+        // Opened once more, sled writes down what it recovers. Damage to files in that state makes it fail, where it
+        // would otherwise pass over it in silence.
+        release(open(&self.directory, self.cache_bytes)?, &log)?;
         make_private(&self.directory).map_err(io_error("set the permissions of sled's files"))
     }
+}
+
+fn open(directory: &Path, cache_bytes: u64) -> Result<::sled::Db, BackendError> {
+    let config = ::sled::Config::new()
+        .path(directory)
+        .segment_size(SEGMENT_BYTES)
+        .cache_capacity(cache_bytes)
+        .flush_every_ms(Some(FLUSH_EVERY_MS));
+    contain("open its files", || config.open())
+}
+
+/// Closes sled, and waits until its threads let go of its files.
+fn release(db: ::sled::Db, log: &File) -> Result<(), BackendError> {
+    catch_unwind(AssertUnwindSafe(|| drop(db))).map_err(|_| BackendError::Panicked { doing: "close" })?;
+    await_release(log)
 }
 
 /// Runs a call into sled. A panic becomes an error.

@@ -15,9 +15,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::limits as lim;
 use crate::model::tenant::Tenant;
 use crate::model::version::KmsKeyId;
-use crate::records::Records;
+use crate::records::anchor::{AnchorFile, Anchors, ExternalAnchor, HeadTag, lost};
+use crate::records::codec::Head;
 use crate::records::header::{Header, ReadHeader, TEST_ONLY};
 use crate::records::keys::Family;
+use crate::records::{Parts, Records};
 use crate::storage::sled::SledBackend;
 use crate::storage::{Backend, BackendError, Durability};
 use crate::store::directory::{Directory, Found};
@@ -51,6 +53,25 @@ pub enum OpenMode {
     Replace,
 }
 
+/// When every record is counted before a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CheckRecords {
+    /// Unless the store was closed and its files are exactly those that were closed. The default.
+    ///
+    /// After a crash this adds about a second for a million records, and the time and the room for a copy of the engine's
+    /// files, which is kept until the store is known to be whole. A store on a backend of the caller's has no files
+    /// that could be compared, so it is always checked.
+    #[default]
+    UnlessSealed,
+    /// Always.
+    Always,
+    /// Never. After a crash, a record that the storage engine lost, or brought back, is noticed only by
+    /// [`SecretStore::verify`]; that the newest commits are there, and that what is read is what was
+    /// written, is checked all the same.
+    Never,
+}
+
 /// Opens or makes a store. Made by [`SecretStore::builder`], [`SecretStore::in_memory`] and
 /// [`SecretStore::with_backend`].
 #[derive(Debug)]
@@ -68,6 +89,9 @@ pub struct Builder {
     account: String,
     region: String,
     root_key_id: KmsKeyId,
+    check_records: CheckRecords,
+    external_anchor: Option<Arc<dyn ExternalAnchor>>,
+    expected_epoch: Option<u64>,
     settings: Settings,
 }
 
@@ -93,11 +117,30 @@ impl Builder {
             account: DEFAULT_ACCOUNT.to_owned(),
             region: DEFAULT_REGION.to_owned(),
             root_key_id: KmsKeyId::Default,
+            check_records: CheckRecords::default(),
+            external_anchor: None,
+            expected_epoch: None,
             settings: Settings {
                 require_client_request_token: false,
                 versions_max: lim::VERSIONS_MAX_DEFAULT,
                 secrets_max: lim::SECRETS_MAX_DEFAULT,
             },
+        }
+    }
+
+    /// The directory of the store, if it has one.
+    pub(super) fn directory(&self) -> Option<PathBuf> {
+        match &self.place {
+            Place::Directory(path) => Some(path.clone()),
+            Place::Backend(_) => None,
+        }
+    }
+
+    /// Where the store is, for people.
+    pub(super) fn place_shown(&self) -> String {
+        match &self.place {
+            Place::Directory(path) => path.display().to_string(),
+            Place::Backend(_) => "the backend".to_owned(),
         }
     }
 
@@ -198,6 +241,31 @@ impl Builder {
         self
     }
 
+    /// Something outside the directory that remembers the newest commit. Default: nothing, and then whoever puts back an
+    /// older copy of the whole directory is not noticed.
+    ///
+    /// Every durable commit waits for it. A store is not made while it remembers another one, unless that is what
+    /// [`OpenMode::Replace`] is to replace.
+    pub fn external_anchor(mut self, anchor: impl ExternalAnchor + 'static) -> Self {
+        self.external_anchor = Some(Arc::new(anchor));
+        self
+    }
+
+    /// The number of a commit that is known to have been acknowledged, from [`StoreStats::epoch`](crate::StoreStats::epoch):
+    /// a store whose newest commit is older is refused. Default: none.
+    ///
+    /// For applications that keep that number somewhere else anyway. See [`ExternalAnchor`] for one that is kept for them.
+    pub fn open_expecting(mut self, epoch: u64) -> Self {
+        self.expected_epoch = Some(epoch);
+        self
+    }
+
+    /// When every record is counted before the store is opened. Default: [`CheckRecords::UnlessSealed`].
+    pub fn check_records(mut self, when: CheckRecords) -> Self {
+        self.check_records = when;
+        self
+    }
+
     /// Opens the store.
     ///
     /// A store is made in steps such that a crash leaves none, or a whole one. What cannot be opened is left as it is.
@@ -217,9 +285,29 @@ impl Builder {
     ///    [`ErrorKind::KeyAccessDenied`], [`ErrorKind::EncryptionFailure`]: it cannot or may not.
     /// 7. [`ErrorKind::Configuration`]: the store was made for tests and [`test_only`](Self::test_only) was not set, or the
     ///    random source is predictable and the store was not made for tests.
-    /// 8. [`ErrorKind::Storage`]: reading or writing failed, or the storage engine failed on its files.
-    /// 9. [`ErrorKind::Corrupted`]: the records are missing or damaged.
+    /// 8. [`ErrorKind::Storage`]: reading or writing failed. [`ErrorKind::Corrupted`]: the anchor or the seal is missing or
+    ///    damaged.
+    /// 9. [`ErrorKind::LostCommits`]: the store was closed at an earlier commit than was acknowledged.
+    /// 10. [`ErrorKind::Corrupted`]: the store was closed, and its files are not those that were closed.
+    /// 11. [`ErrorKind::Storage`]: the storage engine failed on its files.
+    /// 12. [`ErrorKind::Corrupted`], [`ErrorKind::LostCommits`]: the records are missing, damaged, or not those that were
+    ///     acknowledged.
     pub fn open(self) -> Result<SecretStore> {
+        self.open_by(|maker, place, patience, cache_bytes| match place {
+            Place::Directory(path) => {
+                let may_create = maker.mode != OpenMode::OpenExisting;
+                let directory = Directory::lock(&path, may_create, patience)?;
+                Ok((maker.open_directory(&directory, cache_bytes)?, Some(directory)))
+            }
+            Place::Backend(backend) => Ok((maker.open_backend(backend)?, None)),
+        })
+    }
+
+    /// Checks the settings, and assembles a store from the parts that `open` gives.
+    pub(super) fn open_by(
+        self,
+        open: impl FnOnce(&Maker, Place, Duration, u64) -> Result<(Opened, Option<Directory>)>,
+    ) -> Result<SecretStore> {
         let Self {
             place,
             provider,
@@ -233,6 +321,9 @@ impl Builder {
             account,
             region,
             root_key_id,
+            check_records,
+            external_anchor,
+            expected_epoch,
             settings,
         } = self;
         let default_tenant = Arc::new(Tenant::parse(&account, &region)?);
@@ -245,68 +336,136 @@ impl Builder {
             return Err(Error::configuration("a store in which nothing may be stored is of no use"));
         }
         let is_test_only = is_test_only || clock.is_for_tests() || entropy.is_for_tests();
-        let maker = Maker { provider, entropy, is_test_only, mode, durability, root_key_id, tenant: &default_tenant };
-        let (records, root, store, directory) = match place {
-            Place::Directory(path) => {
-                let may_create = mode != OpenMode::OpenExisting;
-                let directory = Directory::lock(&path, may_create, patience)?;
-                let (records, root, store) = maker.open_directory(&directory, cache_bytes)?;
-                (records, root, store, Some(directory))
-            }
-            Place::Backend(backend) => {
-                let (records, root, store) = maker.open_backend(backend)?;
-                (records, root, store, None)
-            }
+        let maker = Maker {
+            provider,
+            entropy,
+            is_test_only,
+            mode,
+            durability,
+            root_key_id,
+            tenant: Arc::clone(&default_tenant),
+            check_records,
+            external_anchor,
+            expected_epoch,
         };
+        let (Opened { records, root, store, instance, header }, directory) =
+            open(&maker, place, patience, cache_bytes)?;
         let Maker { provider, entropy, .. } = maker;
         let envelope = Envelope::new(provider, Arc::clone(&entropy), root, store);
         let directory = std::sync::Mutex::new(directory);
-        let inner = Arc::new(Inner { records, envelope, clock, entropy, settings, directory });
+        let inner = Arc::new(Inner { records, envelope, clock, entropy, settings, instance, header, directory });
         Ok(SecretStore { inner, default_tenant })
     }
 }
 
 /// What opening or making a store needs.
-struct Maker<'a> {
-    provider: Arc<dyn KeyProvider>,
-    entropy: Arc<dyn Entropy>,
+pub(super) struct Maker {
+    pub(super) provider: Arc<dyn KeyProvider>,
+    pub(super) entropy: Arc<dyn Entropy>,
     is_test_only: bool,
-    mode: OpenMode,
+    pub(super) mode: OpenMode,
     durability: Durability,
     root_key_id: KmsKeyId,
-    tenant: &'a Tenant,
+    tenant: Arc<Tenant>,
+    check_records: CheckRecords,
+    external_anchor: Option<Arc<dyn ExternalAnchor>>,
+    expected_epoch: Option<u64>,
 }
 
-type Opened = (Records, Arc<RootKeys>, Uuid);
+/// The parts of a store that was opened.
+pub(super) struct Opened {
+    pub(super) records: Records,
+    pub(super) root: Arc<RootKeys>,
+    pub(super) store: Uuid,
+    pub(super) instance: Uuid,
+    /// The header as it is stored.
+    pub(super) header: Vec<u8>,
+}
 
-impl Maker<'_> {
-    fn open_directory(&self, directory: &Directory, cache_bytes: u64) -> Result<Opened> {
-        let sled = |path: &Path| {
-            SledBackend::open(path, cache_bytes)
-                .map_err(|error| Error::new(ErrorKind::Storage, error.to_string()).with_source(error))
-        };
+fn open_sled(path: &Path, cache_bytes: u64) -> Result<SledBackend> {
+    SledBackend::open(path, cache_bytes)
+        .map_err(|error| Error::new(ErrorKind::Storage, error.to_string()).with_source(error))
+}
+
+impl Maker {
+    pub(super) fn open_directory(&self, directory: &Directory, cache_bytes: u64) -> Result<Opened> {
         match directory.look()? {
-            Found::Store(header) if self.mode != OpenMode::Replace => {
-                let (header, root) = self.open_header(Header::read(&header)?)?;
+            Found::Store(bytes) if self.mode != OpenMode::Replace => {
+                let (header, root) = self.open_header(Header::read(&bytes)?)?;
+                let Header { store, instance, .. } = header;
+                let anchors = self.anchors(Some(directory.open_anchor(&root, &instance)?));
+                let seal = directory.read_seal(&root, &instance)?;
+                if let Some(seal) = &seal {
+                    let expected = anchors.expected()?;
+                    if seal.epoch < expected {
+                        return Err(lost(seal.epoch, expected));
+                    }
+                    seal.check(&directory.records())?;
+                }
+                directory.check_engine_files()?;
                 directory.make_private()?;
-                let records = self.records(Box::new(sled(&directory.records())?), &root, header.store)?;
-                Ok((records, root, header.store))
+                // Before the engine is let in, which changes its files.
+                directory.remove_seal()?;
+                let is_sealed = seal.is_some();
+                if !is_sealed && self.check_records != CheckRecords::Never {
+                    directory.keep_records()?;
+                }
+                let opened = open_sled(&directory.records(), cache_bytes)
+                    .and_then(|backend| self.records(Box::new(backend), &root, store, anchors, is_sealed));
+                match opened {
+                    Ok(records) => {
+                        directory.forget_kept_records()?;
+                        Ok(Opened { records, root, store, instance, header: bytes })
+                    }
+                    Err(error) => {
+                        // What the engine did to its files is undone. What is wrong is told by the first error.
+                        let _ = directory.put_back_kept_records();
+                        Err(error)
+                    }
+                }
             }
             found => {
                 self.require_may_create()?;
+                let first_epoch = self.first_epoch()?;
                 let (header, root) = self.new_header()?;
                 // Only now, when the keys for a new store are at hand.
                 if matches!(found, Found::Store(_)) {
                     directory.discard()?;
                 }
-                directory
-                    .make_records(|path| self.new_records(Box::new(sled(path)?), &root, header.store, None)?.close())?;
-                let records = self.records(Box::new(sled(&directory.records())?), &root, header.store)?;
-                directory.write_header(&header.encode(&root.header))?;
-                directory.make_private()?;
-                Ok((records, root, header.store))
+                let head = Head { epoch: first_epoch, ..Head::default() };
+                self.make(directory, header, root, cache_bytes, |backend, root, store| {
+                    Records::create(self.parts(backend, root, store, Anchors::default()), None, &head)
+                })
             }
         }
+    }
+
+    /// Makes a store in a directory that holds none: a crash leaves none, or a whole one. `fill` makes its records, in a
+    /// place of their own; what it gives is closed, opened again under its own name and checked before the store exists.
+    pub(super) fn make(
+        &self,
+        directory: &Directory,
+        header: Header,
+        root: Arc<RootKeys>,
+        cache_bytes: u64,
+        fill: impl FnOnce(Box<dyn Backend>, &Arc<RootKeys>, Uuid) -> Result<Records>,
+    ) -> Result<Opened> {
+        let Header { store, instance, .. } = header;
+        let mut newest = (0, HeadTag::default());
+        directory.make_records(|path| {
+            let records = fill(Box::new(open_sled(path, cache_bytes)?), &root, store)?;
+            newest = records.newest();
+            records.close().map(drop)
+        })?;
+        let (epoch, tag) = newest;
+        directory.write_anchor(&root, &instance, epoch, tag)?;
+        let anchors = self.anchors(Some(directory.open_anchor(&root, &instance)?));
+        let backend = Box::new(open_sled(&directory.records(), cache_bytes)?);
+        let records = Records::open(self.parts(backend, &root, store, anchors), true)?;
+        let header = header.encode(&root.header);
+        directory.write_header(&header)?;
+        directory.make_private()?;
+        Ok(Opened { records, root, store, instance, header })
     }
 
     fn open_backend(&self, backend: Box<dyn Backend>) -> Result<Opened> {
@@ -316,34 +475,69 @@ impl Maker<'_> {
         }
         let key = [Family::Header as u8];
         match backend.get(&key).map_err(storage)? {
-            Some(header) => {
-                let (header, root) = self.open_header(Header::read(header.as_ref())?)?;
-                Ok((self.records(backend, &root, header.store)?, root, header.store))
+            Some(stored) => {
+                let (header, root) = self.open_header(Header::read(stored.as_ref())?)?;
+                let Header { store, instance, .. } = header;
+                let records = self.records(backend, &root, store, self.anchors(None), false)?;
+                Ok(Opened { records, root, store, instance, header: stored.as_ref().to_vec() })
             }
             None => {
                 if !backend.scan(&[], None, 1).map_err(storage)?.is_empty() {
                     return Err(Error::corrupted("the backend holds records but no header: the header was lost"));
                 }
                 self.require_may_create()?;
+                let first_epoch = self.first_epoch()?;
                 let (header, root) = self.new_header()?;
-                let encoded = header.encode(&root.header);
-                Ok((self.new_records(backend, &root, header.store, Some(encoded))?, root, header.store))
+                let Header { store, instance, .. } = header;
+                let header = header.encode(&root.header);
+                let head = Head { epoch: first_epoch, ..Head::default() };
+                let parts = self.parts(backend, &root, store, self.anchors(None));
+                let records = Records::create(parts, Some(header.clone()), &head)?;
+                Ok(Opened { records, root, store, instance, header })
             }
         }
     }
 
-    fn records(&self, backend: Box<dyn Backend>, root: &Arc<RootKeys>, store: Uuid) -> Result<Records> {
-        Records::open(backend, Arc::clone(root), Arc::clone(&self.entropy), store, self.durability)
+    pub(super) fn anchors(&self, file: Option<AnchorFile>) -> Anchors {
+        Anchors::new(file, self.external_anchor.clone(), self.expected_epoch)
     }
 
-    fn new_records(
+    /// The number of a new store's first commit.
+    fn first_epoch(&self) -> Result<u64> {
+        let expected = self.anchors(None).expected()?;
+        match self.mode {
+            OpenMode::Replace => Ok(expected),
+            // There was a store, and it is gone.
+            _ if expected > 0 => Err(lost(0, expected)),
+            _ => Ok(0),
+        }
+    }
+
+    fn records(
         &self,
         backend: Box<dyn Backend>,
         root: &Arc<RootKeys>,
         store: Uuid,
-        header: Option<Vec<u8>>,
+        anchors: Anchors,
+        is_sealed: bool,
     ) -> Result<Records> {
-        Records::create(backend, Arc::clone(root), Arc::clone(&self.entropy), store, self.durability, header)
+        let is_checked = match self.check_records {
+            CheckRecords::Always => true,
+            CheckRecords::UnlessSealed => !is_sealed,
+            CheckRecords::Never => false,
+        };
+        Records::open(self.parts(backend, root, store, anchors), is_checked)
+    }
+
+    pub(super) fn parts(
+        &self,
+        backend: Box<dyn Backend>,
+        root: &Arc<RootKeys>,
+        store: Uuid,
+        anchors: Anchors,
+    ) -> Parts {
+        let (root, entropy) = (Arc::clone(root), Arc::clone(&self.entropy));
+        Parts { backend, root, entropy, store, durability: self.durability, anchors }
     }
 
     fn require_may_create(&self) -> Result<()> {
@@ -355,14 +549,15 @@ impl Maker<'_> {
 
     fn new_header(&self) -> Result<(Header, Arc<RootKeys>)> {
         let store = random_uuid(&*self.entropy)?;
-        let (root, wrapped) = new_root(&*self.provider, &*self.entropy, self.tenant, &self.root_key_id, &store)?;
+        let instance = random_uuid(&*self.entropy)?;
+        let (root, wrapped) = new_root(&*self.provider, &*self.entropy, &self.tenant, &self.root_key_id, &store)?;
         let flags = if self.is_test_only { TEST_ONLY } else { 0 };
-        let header = Header { flags, store, generation: FIRST_GENERATION, wraps: vec![wrapped] };
+        let header = Header { flags, store, instance, generation: FIRST_GENERATION, wraps: vec![wrapped] };
         let root = derive(&root, &header)?;
         Ok((header, root))
     }
 
-    fn open_header(&self, read: ReadHeader) -> Result<(Header, Arc<RootKeys>)> {
+    pub(super) fn open_header(&self, read: ReadHeader) -> Result<(Header, Arc<RootKeys>)> {
         if self.mode == OpenMode::CreateNew {
             return Err(Error::new(ErrorKind::StoreExists, "there is a store already"));
         }

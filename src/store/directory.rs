@@ -4,7 +4,13 @@
 //! mystore/            0700
 //!   LOCK              locked exclusively while the store is open
 //!   store.hdr         what has to be known before anything can be opened; its presence says that the store exists
+//!   store.anchor      which commit was acknowledged last
+//!   store.seal        only while the store is closed: what the engine's files looked like then
 //!   sled/             the records
+//!   sled.compact/     only while the store is being compacted: the records that are to take the place of the old ones
+//!   sled.old/         only while the store is being compacted: the old records, of no use any more
+//!   sled.kept/        only while a store that was not closed is being opened: its records as they were before
+//!   sled.salvage/     only while the store is being made of a damaged one: copies of that one's files
 //!   sled.new/         only while the store is being made; removed when an unfinished one is found
 //! ```
 
@@ -14,15 +20,39 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use uuid::Uuid;
+
+use crate::envelope::root::RootKeys;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
+use crate::records::anchor::{AnchorFile, HeadTag};
 use crate::records::header::HEADER_BYTES_MAX;
 use crate::storage::sled::SledBackend;
+use crate::store::seal::Seal;
 
 const LOCK: &str = "LOCK";
 const HEADER: &str = "store.hdr";
+const ANCHOR: &str = "store.anchor";
+const SEAL: &str = "store.seal";
 const RECORDS: &str = "sled";
 const UNFINISHED_RECORDS: &str = "sled.new";
+
+/// Fresh files that a compaction fills, and those that they replaced.
+const COMPACTED: &str = "sled.compact";
+const REPLACED: &str = "sled.old";
+
+/// In fresh files that are complete, durable and checked.
+const COMPLETE: &str = "complete";
+
+/// The records of a store that was not closed, as they were before the engine was let in.
+const KEPT: &str = "sled.kept";
+const KEPT_IN_PART: &str = "sled.kept.tmp";
+
+/// Holes of a file of the engine that are none of its own making.
+const HOLES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Copies of a damaged store's files.
+const SALVAGED: &str = "sled.salvage";
 
 const LOCK_POLL: Duration = Duration::from_millis(5);
 
@@ -82,6 +112,50 @@ pub(super) fn holds_store(path: &Path) -> Result<bool> {
     Ok(false)
 }
 
+/// The header of a store that nobody has to lock, as it is stored.
+pub(super) fn read_header(directory: &Path) -> Result<Vec<u8>> {
+    let path = directory.join(HEADER);
+    let mut bytes = Vec::new();
+    let read =
+        files::open_regular(&path, false).and_then(|file| file.take(HEADER_BYTES_MAX as u64).read_to_end(&mut bytes));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(not_a_store(directory, &format!("holds no store: there is no `{HEADER}`")))
+        }
+        read => read.map(|_| bytes).map_err(storage("read", &path)),
+    }
+}
+
+/// The anchor of a store to which nothing is to be written.
+pub(super) fn read_anchor(directory: &Path, root: &RootKeys, instance: &Uuid) -> Result<AnchorFile> {
+    AnchorFile::open(&directory.join(ANCHOR), false, &root.anchor, instance)
+}
+
+/// Where the records of a damaged store are, whatever was being done with them.
+pub(super) fn records_of(directory: &Path) -> PathBuf {
+    let names = [KEPT, RECORDS, COMPACTED, REPLACED];
+    let found = names.iter().map(|name| directory.join(name)).find(|path| path.is_dir());
+    found.unwrap_or_else(|| directory.join(RECORDS))
+}
+
+/// Sees to it that nobody opens a store, without writing anything. A store without a lock file is not locked.
+pub(super) fn lock_for_reading(directory: &Path) -> Result<Option<File>> {
+    let path = directory.join(LOCK);
+    match files::open_regular(&path, false) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(storage("read", &path)(error)),
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Err(open_elsewhere(directory)),
+            Err(TryLockError::Error(error)) => Err(storage("lock", &path)(error)),
+        },
+    }
+}
+
+fn open_elsewhere(directory: &Path) -> Error {
+    Error::new(ErrorKind::AlreadyOpen, format!("the store in `{}` is open elsewhere", directory.display()))
+}
+
 /// Whether the records are those of a store whose making was interrupted before its header was written.
 fn is_half_made(path: &Path) -> Result<bool> {
     let mark = path.join(RECORDS).join(MARK);
@@ -127,10 +201,7 @@ impl Directory {
                     waited += LOCK_POLL;
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::new(
-                        ErrorKind::AlreadyOpen,
-                        format!("the store in `{}` is open elsewhere", path.display()),
-                    ));
+                    return Err(open_elsewhere(path));
                 }
                 Err(TryLockError::Error(error)) => return Err(storage("lock", &lock_path)(error)),
             }
@@ -142,7 +213,7 @@ impl Directory {
     pub(super) fn make_private(&self) -> Result<()> {
         let set = || {
             files::set_private(&self.path, true)?;
-            for name in [LOCK, HEADER] {
+            for name in [LOCK, HEADER, ANCHOR] {
                 files::set_private(&self.path.join(name), false)?;
             }
             files::set_private(&self.records(), true)
@@ -153,9 +224,9 @@ impl Directory {
     /// Looks what there is.
     pub(super) fn look(&self) -> Result<Found> {
         let header = self.path.join(HEADER);
-        let file = match fs::symlink_metadata(&header) {
+        match fs::symlink_metadata(&header) {
             Ok(about) if !about.is_file() => return Err(not_a_store(&header, "is not a file")),
-            Ok(_) => File::open(&header).map_err(storage("read", &header))?,
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if self.path.join(RECORDS).exists() && !is_half_made(&self.path)? {
                     return Err(header_lost(&self.path));
@@ -164,9 +235,9 @@ impl Directory {
                 return Ok(Found::Nothing);
             }
             Err(error) => return Err(storage("read", &header)(error)),
-        };
-        let mut bytes = Vec::new();
-        file.take(HEADER_BYTES_MAX as u64).read_to_end(&mut bytes).map_err(storage("read", &header))?;
+        }
+        let bytes = self.read_header()?;
+        self.settle()?;
         // Looked at before the engine is let in: it would make what is missing anew, and empty.
         if !SledBackend::is_there(&self.records()) {
             return Err(Error::corrupted(format!("`{}` has a header but no records", self.path.display())));
@@ -174,6 +245,160 @@ impl Directory {
         // The making may have been interrupted between the header and the removal of the mark.
         self.remove_mark()?;
         Ok(Found::Store(bytes))
+    }
+
+    /// Where a compaction puts records.
+    pub(super) fn compacted(&self) -> PathBuf {
+        self.path.join(COMPACTED)
+    }
+
+    /// Makes an empty place for the records of a compaction.
+    pub(super) fn begin_compaction(&self) -> Result<()> {
+        let path = self.compacted();
+        let begin = || {
+            remove_tree(&path)?;
+            files::create_private_directory(&path)
+        };
+        begin().map_err(storage("make", &path))
+    }
+
+    /// Puts fresh records, which the engine has let go of, in the place of the old ones, which it has let go of too.
+    ///
+    /// From the moment at which the fresh ones are marked as complete, every opener that does not find `sled/` goes on from
+    /// where this was interrupted; as long as it finds `sled/`, that is the store.
+    pub(super) fn finish_compaction(&self) -> Result<()> {
+        let fresh = self.compacted();
+        let finish = || {
+            File::create(fresh.join(COMPLETE))?.sync_all()?;
+            files::sync_tree(&fresh)?;
+            files::sync_directory(&self.path)?;
+            // The seal is of the old files.
+            remove_file(&self.path.join(SEAL))?;
+            files::sync_directory(&self.path)?;
+            fs::rename(self.records(), self.path.join(REPLACED))?;
+            files::sync_directory(&self.path)
+        };
+        finish().map_err(storage("replace", &self.records()))?;
+        self.settle()
+    }
+
+    /// Refuses what the engine would stumble over, or never be done with: what is neither a file nor a directory, and files
+    /// that are mostly holes.
+    pub(super) fn check_engine_files(&self) -> Result<()> {
+        let mut rest = vec![self.records()];
+        while let Some(directory) = rest.pop() {
+            for entry in fs::read_dir(&directory).map_err(storage("read", &directory))? {
+                let path = entry.map_err(storage("read", &directory))?.path();
+                let about = match fs::symlink_metadata(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    about => about.map_err(storage("read", &path))?,
+                };
+                if about.is_dir() {
+                    rest.push(path);
+                } else if !about.is_file() {
+                    return Err(Error::corrupted(format!("`{}` is neither a file nor a directory", path.display())));
+                } else if files::holes(&about) > HOLES_MAX {
+                    return Err(Error::corrupted(format!("`{}` is longer than it can be", path.display())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the records before the engine is let in, unless an opening that was interrupted has done so: nothing was
+    /// committed since. Without room for a copy there is none, and then the engine's repairs cannot be undone.
+    pub(super) fn keep_records(&self) -> Result<()> {
+        let (kept, unfinished) = (self.path.join(KEPT), self.path.join(KEPT_IN_PART));
+        let keep = || {
+            if kept.try_exists()? {
+                return Ok(());
+            }
+            remove_tree(&unfinished)?;
+            files::copy_tree(&self.records(), &unfinished)?;
+            fs::rename(&unfinished, &kept)
+        };
+        match keep() {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                remove_tree(&unfinished).map_err(storage("remove", &unfinished))
+            }
+            kept => kept.map_err(storage("copy", &self.records())),
+        }
+    }
+
+    /// Removes that copy, durably: the store is whole, and will be changed.
+    pub(super) fn forget_kept_records(&self) -> Result<()> {
+        let kept = self.path.join(KEPT);
+        let forget = || {
+            if kept.try_exists()? {
+                remove_tree(&kept)?;
+                files::sync_directory(&self.path)?;
+            }
+            Ok(())
+        };
+        forget().map_err(storage("remove", &kept))
+    }
+
+    /// Puts that copy in the place of what the engine has made of the records.
+    pub(super) fn put_back_kept_records(&self) -> Result<()> {
+        let (kept, records) = (self.path.join(KEPT), self.records());
+        let put_back = || {
+            if kept.try_exists()? {
+                files::sync_tree(&kept)?;
+                files::sync_directory(&self.path)?;
+                remove_tree(&records)?;
+                fs::rename(&kept, &records)?;
+                files::sync_directory(&self.path)?;
+            }
+            Ok(())
+        };
+        put_back().map_err(storage("put back", &records))
+    }
+
+    /// Finishes what was interrupted: putting kept records back, and a compaction after its commitment. Cleans up after a
+    /// compaction that had not come so far.
+    fn settle(&self) -> Result<()> {
+        let (records, fresh) = (self.records(), self.compacted());
+        let settle = || {
+            let kept = self.path.join(KEPT);
+            if !records.try_exists()? && kept.try_exists()? {
+                // Putting it back was interrupted.
+                fs::rename(&kept, &records)?;
+                files::sync_directory(&self.path)?;
+            }
+            if !records.try_exists()? && fresh.join(COMPLETE).try_exists()? {
+                fs::rename(&fresh, &records)?;
+                files::sync_directory(&self.path)?;
+            }
+            if records.is_dir() {
+                remove_file(&records.join(COMPLETE))?;
+                remove_tree(&fresh)?;
+                remove_tree(&self.path.join(REPLACED))?;
+            }
+            Ok(())
+        };
+        settle().map_err(storage("settle what was interrupted in", &self.path))
+    }
+
+    /// The header as it is stored.
+    pub(super) fn read_header(&self) -> Result<Vec<u8>> {
+        read_header(&self.path)
+    }
+
+    /// Makes an empty place for copies of a damaged store's files.
+    pub(super) fn begin_salvage(&self) -> Result<PathBuf> {
+        let path = self.path.join(SALVAGED);
+        let begin = || {
+            remove_tree(&path)?;
+            files::create_private_directory(&path)
+        };
+        begin().map_err(storage("make", &path))?;
+        Ok(path)
+    }
+
+    /// Removes those copies.
+    pub(super) fn end_salvage(&self) -> Result<()> {
+        let path = self.path.join(SALVAGED);
+        remove_tree(&path).map_err(storage("remove", &path))
     }
 
     /// Where the records are.
@@ -186,6 +411,7 @@ impl Directory {
     pub(super) fn make_records(&self, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let unfinished = self.path.join(UNFINISHED_RECORDS);
         self.remove_leftovers().map_err(storage("remove what is left of a store in", &self.path))?;
+        self.remove_seal()?;
         files::create_private_directory(&unfinished).map_err(storage("make", &unfinished))?;
         fs::write(unfinished.join(MARK), []).map_err(storage("write", &unfinished))?;
         fill(&unfinished)?;
@@ -204,19 +430,55 @@ impl Directory {
     /// store looks like that has lost its header.
     fn remove_leftovers(&self) -> io::Result<()> {
         let unfinished = self.path.join(UNFINISHED_RECORDS);
-        let remove = || match fs::remove_dir_all(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-        remove()?;
+        remove_tree(&unfinished)?;
         match fs::rename(self.records(), &unfinished) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
             Ok(()) => {
                 files::sync_directory(&self.path)?;
-                remove()
+                remove_tree(&unfinished)
             }
         }
+    }
+
+    /// Writes the anchor of a store that is being made.
+    pub(super) fn write_anchor(&self, root: &RootKeys, instance: &Uuid, epoch: u64, tag: HeadTag) -> Result<()> {
+        let path = self.path.join(ANCHOR);
+        files::replace(&path, &AnchorFile::encode(&root.anchor, instance, epoch, tag)).map_err(storage("write", &path))
+    }
+
+    pub(super) fn open_anchor(&self, root: &RootKeys, instance: &Uuid) -> Result<AnchorFile> {
+        AnchorFile::open(&self.path.join(ANCHOR), true, &root.anchor, instance)
+    }
+
+    /// The seal, if the store was closed.
+    pub(super) fn read_seal(&self, root: &RootKeys, instance: &Uuid) -> Result<Option<Seal>> {
+        Seal::read(&self.path.join(SEAL), &root.seal, instance)
+    }
+
+    /// Removes the seal, durably: from now on the engine may change its files.
+    pub(super) fn remove_seal(&self) -> Result<()> {
+        let path = self.path.join(SEAL);
+        let remove = || {
+            if path.try_exists()? {
+                remove_file(&path)?;
+                files::sync_directory(&self.path)?;
+            }
+            Ok(())
+        };
+        remove().map_err(storage("remove", &path))
+    }
+
+    /// Seals the engine's files, which it has let go of.
+    pub(super) fn write_seal(&self, root: &RootKeys, instance: &Uuid, epoch: u64) -> Result<()> {
+        let path = self.path.join(SEAL);
+        let write = || {
+            // What the seal says must not reach the disk before the files do.
+            files::sync_tree(&self.records())?;
+            let seal = Seal::of(&self.records(), epoch)?;
+            files::replace(&path, &seal.encode(&root.seal, instance))
+        };
+        write().map_err(storage("write", &path))
     }
 
     /// Gives up the store, durably and in one step: it is marked as one that was never finished, and then its header is
@@ -250,6 +512,20 @@ impl Directory {
     }
 }
 
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// In the records of a store that has no header yet.
 const MARK: &str = "unfinished";
 
@@ -257,8 +533,9 @@ const MARK: &str = "unfinished";
 fn refuse_foreign_files(path: &Path) -> Result<()> {
     for entry in fs::read_dir(path).map_err(storage("read", path))? {
         let name = entry.map_err(storage("read", path))?.file_name();
-        let ours = [LOCK, RECORDS, UNFINISHED_RECORDS, HEADER, "store.hdr.tmp"];
-        if !ours.iter().any(|ours| name == *ours) {
+        let ours = [LOCK, RECORDS, UNFINISHED_RECORDS, SALVAGED, HEADER, ANCHOR, SEAL];
+        let temporary = [HEADER, ANCHOR, SEAL].map(|name| format!("{name}.tmp"));
+        if !ours.iter().any(|ours| name == *ours) && !temporary.iter().any(|ours| name == **ours) {
             return Err(not_a_store(path, &format!("holds no store, but other files: `{}`", name.display())));
         }
     }

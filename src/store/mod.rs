@@ -1,26 +1,43 @@
 //! Assembly: opening, closing and maintaining a store, and the handles that work on it.
 
+mod backup;
 mod builder;
+mod compact;
 mod directory;
 mod maintenance;
+mod portable;
+mod progress;
+mod salvage;
+mod seal;
+mod verify;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::model::tenant::Tenant;
-use crate::records::Records;
+use crate::records::{Closed, Records};
 use crate::storage::Backend;
 use crate::storage::memory::MemoryBackend;
 use crate::store::builder::Place;
 use crate::store::directory::Directory;
 use crate::time::{Timestamp, to_millis};
 
-pub use crate::store::builder::{Builder, OpenMode};
+pub use crate::store::backup::BackupReport;
+pub use crate::store::builder::{Builder, CheckRecords, OpenMode};
+pub use crate::store::compact::CompactReport;
 pub use crate::store::maintenance::MaintenanceReport;
+pub use crate::store::portable::{
+    ConflictReason, ExportOptions, ExportReport, ImportConflict, ImportOptions, ImportReport, SkippedSecret,
+};
+pub use crate::store::progress::Progress;
+pub use crate::store::salvage::SalvageReport;
+pub use crate::store::verify::{Finding, FindingKind, VerifyOptions, VerifyReport};
 
 /// An open store: it owns the files, the keys, the clock and the source of randomness.
 ///
@@ -68,6 +85,10 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
+    /// Which life of the store this is.
+    instance: Uuid,
+    /// The header as it is stored.
+    header: Vec<u8>,
     /// Held as long as the records are open. `None` for a store without a directory.
     directory: Mutex<Option<Directory>>,
 }
@@ -205,10 +226,14 @@ impl SecretStore {
 
 impl Inner {
     fn close(&self) -> Result<()> {
-        let closed = self.records.close();
         let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(directory);
-        closed
+        let closed = self.records.close()?;
+        match (directory, closed) {
+            (Some(directory), Closed::Now { epoch }) => {
+                directory.write_seal(self.records.root(), &self.instance, epoch)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

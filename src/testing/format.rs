@@ -1,6 +1,9 @@
 //! The stored format by itself: what test vectors are compared with, and what benches take as their floor.
 //!
-//! `docs/FORMAT.md` describes every construction; these functions are the ones that the store itself uses.
+//! `docs/FORMAT.md` describes every construction; these functions are the ones that the store itself uses. The seal of a
+//! closed store is not among them: closing a store in a directory writes one.
+
+use std::path::Path;
 
 use ring::hmac;
 use uuid::Uuid;
@@ -16,8 +19,11 @@ use crate::model::id::SecretName;
 use crate::model::tenant::Tenant;
 use crate::model::value::ValueKind;
 use crate::model::version::VersionId;
+use crate::records::anchor::{AnchorFile, Anchors};
+use crate::records::codec::{self, Head};
 use crate::records::header::Header;
 use crate::records::keys::{self, SecretKey, Task};
+use crate::records::manifest::SetHash;
 use crate::time::Timestamp;
 
 /// A key that seals and opens.
@@ -54,8 +60,8 @@ pub fn open_once(key: &[u8; 32], label_name: &str, ad: &[u8], sealed: &[u8]) -> 
     seal::open(key, label(label_name)?, ad, sealed).ok()
 }
 
-/// The key derived from a root key for a purpose: `root/index`, `root/metadata`, `root/outer`, `root/token` or
-/// `root/header`. `None` for any other.
+/// The key derived from a root key for a purpose: `root/index`, `root/metadata`, `root/outer`, `root/token`,
+/// `root/header`, `root/manifest`, `root/anchor`, `root/seal` or `root/backup`. `None` for any other.
 #[must_use]
 pub fn derived_key(root: &[u8; 32], store: [u8; 16], generation: u32, purpose: &str) -> Option<[u8; 32]> {
     let purpose = Purpose::ALL.into_iter().find(|known| known.label() == purpose)?;
@@ -63,8 +69,8 @@ pub fn derived_key(root: &[u8; 32], store: [u8; 16], generation: u32, purpose: &
     Some(*key.expose())
 }
 
-fn index_key(index: &[u8; 32]) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, index)
+fn mac_key(key: &[u8; 32]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, key)
 }
 
 /// Where a secret is stored. `None` for an impossible account, Region or name.
@@ -72,19 +78,19 @@ fn index_key(index: &[u8; 32]) -> hmac::Key {
 pub fn secret_key(index: &[u8; 32], account: &str, region: &str, name: &str) -> Option<Vec<u8>> {
     let tenant = Tenant::parse(account, region).ok()?;
     let name = SecretName::parse(name).ok()?;
-    Some(SecretKey::new(&index_key(index), &tenant, &name).as_bytes().to_vec())
+    Some(SecretKey::new(&mac_key(index), &tenant, &name).as_bytes().to_vec())
 }
 
 /// Where the value of a version is stored.
 #[must_use]
 pub fn version_key(index: &[u8; 32], uid: [u8; 16], version_id: &str) -> Vec<u8> {
-    keys::version(&index_key(index), &Uuid::from_bytes(uid), &VersionId::new(version_id))
+    keys::version(&mac_key(index), &Uuid::from_bytes(uid), &VersionId::new(version_id))
 }
 
 /// Where the due entry of a purge is stored. `None` if the key is not that of a secret.
 #[must_use]
 pub fn purge_key(index: &[u8; 32], at: Timestamp, secret: &[u8]) -> Option<Vec<u8>> {
-    Some(keys::due(&index_key(index), at, Task::Purge, &SecretKey::from_bytes(secret)?))
+    Some(keys::due(&mac_key(index), at, Task::Purge, &SecretKey::from_bytes(secret)?))
 }
 
 /// Associated data of a value. `None` for an impossible account or Region.
@@ -147,14 +153,14 @@ pub fn local_wrap(
     local::wrap(&SealingKey::new(kek), key_id, key_arn, key_version, &data_key, context, entropy).ok()
 }
 
-/// Both copies of a store's header.
+/// Both copies of a store's header. The ids are those of the store and of the instance.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if no key can be derived.
 pub fn header(
     root: &[u8; 32],
-    store: [u8; 16],
+    [store, instance]: [[u8; 16]; 2],
     generation: u32,
     flags: u16,
     wraps: Vec<WrappedKey>,
@@ -163,5 +169,49 @@ pub fn header(
     let corrupted = || crate::error::Error::corrupted("no key could be derived");
     let root = DataKey::from_slice(root).ok_or_else(corrupted)?;
     let keys = RootKeys::derive(&root, &store, generation).map_err(|_| corrupted())?;
-    Ok(Header { flags, store, generation, wraps }.encode(&keys.header))
+    Ok(Header { flags, store, instance: Uuid::from_bytes(instance), generation, wraps }.encode(&keys.header))
+}
+
+/// The plaintext of a head record: epoch, secrets, highest revision and records, and the set hash of those. `None` if it
+/// cannot be encoded.
+#[must_use]
+pub fn head([epoch, secrets, revision, records]: [u64; 4], set_hash: [u8; 32]) -> Option<Vec<u8>> {
+    codec::encode_head(&Head { epoch, secrets, revision, records, set: SetHash::from(set_hash) }).ok()
+}
+
+/// What a record counts as in the set hash, under the key derived for `root/manifest`.
+#[must_use]
+pub fn element(manifest: &[u8; 32], key: &[u8], value: &[u8]) -> [u8; 32] {
+    SetHash::of(&mac_key(manifest), key, value).into()
+}
+
+/// A set hash with an element more.
+#[must_use]
+pub fn set_hash_plus(sum: [u8; 32], element: [u8; 32]) -> [u8; 32] {
+    SetHash::from(sum).plus(SetHash::from(element)).into()
+}
+
+/// A set hash with an element less.
+#[must_use]
+pub fn set_hash_minus(sum: [u8; 32], element: [u8; 32]) -> [u8; 32] {
+    SetHash::from(sum).minus(SetHash::from(element)).into()
+}
+
+/// The anchor of a store that is being made, under the key derived for `root/anchor`.
+#[must_use]
+pub fn new_anchor(anchor: &[u8; 32], instance: [u8; 16], epoch: u64, head_tag: [u8; 16]) -> Vec<u8> {
+    AnchorFile::encode(&mac_key(anchor), &Uuid::from_bytes(instance), epoch, head_tag)
+}
+
+/// Opens the anchor in a file and brings it up to each of these commits, given by epoch and the end of the head.
+///
+/// # Errors
+///
+/// [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if it has no slot of this instance,
+/// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it cannot be read or written.
+pub fn advance_anchor(file: &Path, anchor: &[u8; 32], instance: [u8; 16], commits: &[(u64, [u8; 16])]) -> Result<()> {
+    let key = mac_key(anchor);
+    let opened = AnchorFile::open(file, true, &key, &Uuid::from_bytes(instance))?;
+    let anchors = Anchors::new(Some(opened), None, None);
+    commits.iter().try_for_each(|(epoch, head_tag)| anchors.advance(&key, *epoch, head_tag))
 }

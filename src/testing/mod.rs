@@ -14,6 +14,8 @@ mod backends;
 mod conformance;
 mod doubles;
 pub mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod providers;
 
 pub use backends::{FaultyBackend, RecordingBackend};

@@ -3,7 +3,7 @@
 use crate::fixture::{Folder, run};
 
 /// Every subcommand with the options that its help has to name.
-const COMMANDS: [(&str, &[&str]); 15] = [
+const COMMANDS: [(&str, &[&str]); 22] = [
     (
         "serve",
         &[
@@ -45,7 +45,40 @@ const COMMANDS: [(&str, &[&str]); 15] = [
     ("versions", &["<ID>", "--include-deprecated", "--json"]),
     ("tag", &["<ID>", "KEY=VALUE", "--remove"]),
     ("delete", &["<ID>", "--recovery-window", "--force", "7 to 30", "--json"]),
-    ("restore", &["<ID>", "--json"]),
+    ("restore", &["<ID>", "--json", "restore-backup"]),
+    ("verify", &["--no-values", "--expect-epoch", "--json", "restore-backup", "salvage"]),
+    ("backup", &["<FILE>", "--json", "restore-backup", "keyring"]),
+    ("restore-backup", &["<FILE>", "--json", "strongroom restore SECRET", "strongroom backup"]),
+    ("salvage", &["<SOURCE>", "--json", "SOURCE.keyring", "restore-backup"]),
+    ("compact", &["--json", "space"]),
+    (
+        "export",
+        &[
+            "<FILE>",
+            "--export-key-file",
+            "--export-passphrase ",
+            "--export-passphrase-fd",
+            "--skip-unreadable",
+            "--plain",
+            "--yes-write-values-in-plain-text",
+            "--json",
+            "strongroom import",
+        ],
+    ),
+    (
+        "import",
+        &[
+            "<FILE>",
+            "--export-key-file",
+            "--export-passphrase ",
+            "--export-passphrase-fd",
+            "--plain",
+            "--dry-run",
+            "--kms-key-id",
+            "--json",
+            "strongroom export",
+        ],
+    ),
     ("stage", &["<ID>", "<LABEL>", "--from", "--to", "--json"]),
     ("update", &["<ID>", "--description", "--kms-key-id", "--json"]),
     (
@@ -56,8 +89,13 @@ const COMMANDS: [(&str, &[&str]); 15] = [
 ];
 
 /// What every command that opens a store takes.
-const STORE: [&str; 8] =
-    ["--dir", "--keyring", "--key-file", "--passphrase", "--passphrase-fd", "--account", "--region", "STRONGROOM_DIR"];
+const STORE: [&str; 6] = ["--dir", "--keyring", "--key-file", "--passphrase", "--passphrase-fd", "STRONGROOM_DIR"];
+
+/// What those take that work on the secrets of one account and Region.
+const TENANT: [&str; 2] = ["--account", "--region"];
+
+/// Commands that work on a whole store.
+const WHOLE: [&str; 7] = ["verify", "backup", "restore-backup", "salvage", "compact", "export", "import"];
 
 #[track_caller]
 fn is_readable(text: &str, what: &str) {
@@ -72,11 +110,13 @@ fn the_help_of_every_command_names_its_options_and_fits_on_the_screen() {
     let folder = Folder::new();
     for (name, options) in COMMANDS {
         let needs_store = !matches!(name, "random-password" | "completions");
+        let needs_tenant = needs_store && !WHOLE.contains(&name);
         for help in ["-h", "--help"] {
             for columns in ["80", "100", "250"] {
                 let done = run(folder.command(&[name, help]).env("COLUMNS", columns), b"").quiet();
                 is_readable(done.text(), &format!("{name} {help}"));
-                for option in options.iter().chain(STORE.iter().filter(|_| needs_store)) {
+                let common = STORE.iter().filter(|_| needs_store).chain(TENANT.iter().filter(|_| needs_tenant));
+                for option in options.iter().chain(common) {
                     let text = done.text().split_whitespace().collect::<Vec<_>>().join(" ");
                     assert!(text.contains(option.trim()), "{name} {help} does not name {option}");
                 }
@@ -107,6 +147,10 @@ fn the_help_of_the_whole_names_every_command_and_exit_code_and_shows_a_first_ses
     folder.run("init --dir ./vault").ok();
     folder.shell(r#"printf s3cret | "$BIN" create db/main --dir ./vault"#).quiet();
     assert_eq!(folder.run("get db/main --dir ./vault").quiet().text(), "s3cret");
+    for line in ["backup ./vault.backup --dir ./vault", "verify --dir ./vault"] {
+        assert!(session.contains(&line), "{session:?}");
+        folder.run(line).quiet();
+    }
     let version = folder.run("--version").quiet();
     assert_eq!(version.text(), format!("strongroom {}\n", env!("CARGO_PKG_VERSION")));
 }
@@ -123,9 +167,10 @@ fn every_shell_gets_completions_that_it_can_read() {
     let folder = Folder::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = folder.run(&format!("completions {shell}")).quiet();
-        for word in ["random-password", "version-stage", "strongroom"] {
+        for word in ["random-password", "version-stage", "strongroom", "restore-backup", "expect-epoch", "dry-run"] {
             assert!(script.text().contains(word), "{shell} lacks {word}");
         }
+        assert!(!script.text().contains("salvage-reader"), "{shell} offers what is hidden");
         folder.write(&format!("completions.{shell}"), &script.stdout, 0o600);
     }
     let checked = folder.shell(

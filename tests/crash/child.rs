@@ -6,13 +6,13 @@ use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use strongroom::{Builder, LocalKeyring, SecretStore};
 
-use crate::{damage, directory, kill};
+use crate::{damage, directory, disk_full, holders, kill};
 
 const JOB: &str = "STRONGROOM_TEST_JOB";
 const PLACE: &str = "STRONGROOM_TEST_PLACE";
@@ -29,13 +29,18 @@ const MARK: char = '@';
 fn entry() {
     let Ok(job) = env::var(JOB) else { return };
     let place = PathBuf::from(env::var(PLACE).unwrap());
-    let seed = env::var(SEED).unwrap().parse().unwrap();
+    let seed: u64 = env::var(SEED).unwrap().parse().unwrap();
     match job.as_str() {
         "write" => kill::write_until_killed(&place, seed),
         "write once" => kill::write_once(&place),
         "hold" => directory::hold(&place),
+        "write and hold" => holders::write_and_hold(&place, seed),
         "fill" => directory::fill(&place),
-        "read damaged" => damage::read(&place),
+        "fill disk" => disk_full::fill(&place),
+        "power" => crate::power::job(&place, seed),
+        "read damaged" => damage::read(&place, usize::try_from(seed).unwrap()),
+        "read engine" => damage::read_engine(),
+        "salvage" => damage::salvage(&place, usize::try_from(seed).unwrap()),
         other => panic!("no such job: {other}"),
     }
 }
@@ -129,5 +134,25 @@ impl Running {
         drop(self.child.stdin.take());
         let said = self.lines.iter().collect();
         (said, self.child.wait().unwrap())
+    }
+
+    /// As [`finish`](Self::finish), but kills a child that says nothing for so long. `None`: it had to be killed.
+    pub(crate) fn finish_within(mut self, patience: Duration) -> Option<Vec<String>> {
+        drop(self.child.stdin.take());
+        let mut said = Vec::new();
+        loop {
+            match self.lines.recv_timeout(patience) {
+                Ok(line) => said.push(line),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.child.wait().unwrap();
+                    return Some(said);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.child.kill().unwrap();
+                    self.child.wait().unwrap();
+                    return None;
+                }
+            }
+        }
     }
 }

@@ -509,6 +509,7 @@ fn an_unfinished_snapshot_is_removed_and_the_store_opens() {
     let place = place_with_store();
     let snapshot = store_in(place.path()).join("sled").join("snap.00000000000003E8.generating");
     for content in [&b""[..], b"garbage", &[0; 4096]] {
+        fs::remove_file(store_in(place.path()).join("store.seal")).unwrap();
         fs::write(&snapshot, content).unwrap();
         let store = builder(place.path()).open().unwrap_or_else(|error| panic!("{content:?}: {error:?}"));
         assert!(is_readable(&store));

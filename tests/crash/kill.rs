@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use strongroom::{
     CreateSecretRequest, GetSecretValueRequest, OpenMode, PutSecretValueRequest, SecretStore, SecretsManager,
+    VerifyOptions,
 };
 
 use crate::child::{self, Running, await_end_of_input, builder, say};
@@ -118,6 +119,8 @@ fn kill_once(place: &Path, seed: u64, chance: &Chance, state: &mut State, tally:
     let stats = store.stats().unwrap();
     assert_eq!(stats.secrets, observed.secrets.len() as u64, "the count of secrets, seed {seed}");
     assert_eq!(stats.unsynced_bytes, 0, "bytes that the engine does not sync, seed {seed}");
+    let report = store.verify(VerifyOptions::new(), &mut |_| {}).unwrap();
+    assert!(report.is_clean(), "seed {seed}: {report:#?}");
     for call in heard.pending.values() {
         let (before, after) = (state.secrets.get(call.name()), state.after(call));
         let is = observed.secrets.get(call.name());

@@ -1,10 +1,13 @@
-//! Stored records changed by somebody without keys: every byte, every length, every exchange of two. Each is reported by
-//! whatever needs the record, with a typed error, and never answered with something else.
+//! Stored records changed by somebody without keys: every byte, every length, every exchange of two. Opening counts the
+//! records and refuses each; and where they are not counted, each is reported by whatever needs the record, with a typed
+//! error, and never answered with something else.
 
-use strongroom::ErrorKind;
+use strongroom::{CheckRecords, CreateSecretRequest, DeleteSecretRequest, ErrorKind, PutSecretValueRequest};
+use strongroom::{RestoreSecretRequest, TagResourceRequest};
 
 use crate::fixture::{Records, backend, builder, records};
-use crate::victim::{A, B, Victim, store};
+use crate::insider::Insider;
+use crate::victim::{A, B, Victim, is_not_opened, open, store};
 
 const ONE: &str = "one of 111122223333";
 const LIST: &str = "list of 111122223333";
@@ -26,13 +29,16 @@ fn one_of_each(victim: &Victim) -> [(&'static str, Vec<u8>, &'static [&'static s
 #[test]
 fn every_changed_byte_of_a_record_is_reported() {
     let victim = Victim::new();
+    let mut counts = Vec::new();
     for (name, key, noticed_by) in one_of_each(&victim) {
         for at in 0..victim.records[&key].len() {
             let mut changed = victim.records[&key].clone();
             changed[at] ^= 1 << (at % 8);
             victim.check(&format!("{name}, byte {at}"), &key, Some(&changed), noticed_by);
         }
+        counts.push(format!("{} bytes of a {name}", victim.records[&key].len()));
     }
+    eprintln!("changed and refused, by opening and by reading: {}: all of them", counts.join(", "));
 }
 
 #[test]
@@ -63,6 +69,8 @@ fn any_two_records_exchanged_are_reported() {
             records.insert(other.to_vec(), victim.records[*one].clone());
             let what = format!("{} and {}", one.escape_ascii(), other.escape_ascii());
             assert!(!victim.errors(&what, &records, |_| true).is_empty(), "{what}: not noticed");
+            assert!(open(&records, CheckRecords::UnlessSealed).is_err(), "{what}: opened");
+            assert!(open(&records, CheckRecords::Always).is_err(), "{what}: opened");
         }
     }
 }
@@ -76,6 +84,8 @@ fn any_record_copied_over_another_is_reported() {
             records.insert(to.clone(), new.clone());
             let what = format!("{} over {}", from.escape_ascii(), to.escape_ascii());
             assert!(!victim.errors(&what, &records, |_| true).is_empty(), "{what}: not noticed");
+            assert!(open(&records, CheckRecords::UnlessSealed).is_err(), "{what}: opened");
+            assert!(open(&records, CheckRecords::Always).is_err(), "{what}: opened");
         }
     }
 }
@@ -166,5 +176,122 @@ fn other_counts_and_lengths_around_wrapped_data_keys_are_reported() {
     ];
     for (name, changed) in rows {
         victim.check(name, &key, Some(&changed), &[ONE]);
+    }
+}
+
+/// A story that changes, adds and removes records of every family: what was stored after each of its steps.
+fn history() -> Vec<Records> {
+    let shared = backend(&Records::new());
+    let store = builder(shared.clone(), 5).open().unwrap();
+    let manager = store.secrets_manager(A[0], A[1]).unwrap();
+    let mut steps = vec![records(&shared)];
+    let mut step = || steps.push(records(&shared));
+    for name in ["one", "two", "three"] {
+        manager.create_secret(CreateSecretRequest::new(name).secret_string(name)).unwrap();
+        step();
+    }
+    manager.put_secret_value(PutSecretValueRequest::new("one", "again")).unwrap();
+    step();
+    manager.tag_resource(TagResourceRequest::new("two", [strongroom::Tag::new("k", "v")])).unwrap();
+    step();
+    for days in [7, 8] {
+        manager.delete_secret(DeleteSecretRequest::new("two").recovery_window_in_days(days)).unwrap();
+        step();
+        manager.restore_secret(RestoreSecretRequest::new("two")).unwrap();
+        step();
+    }
+    manager.delete_secret(DeleteSecretRequest::new("one").recovery_window_in_days(30)).unwrap();
+    step();
+    manager.delete_secret(DeleteSecretRequest::new("three").force_delete_without_recovery(true)).unwrap();
+    step();
+    store.close().unwrap();
+    steps
+}
+
+fn is_counted(key: &[u8]) -> bool {
+    !matches!(key, b"h" | b"m")
+}
+
+/// The head at every step is that of all records of the step: so what is refused below is refused for what it is.
+#[test]
+fn the_head_counts_the_records_after_every_step() {
+    let steps = history();
+    for (number, step) in steps.iter().enumerate() {
+        let insider = Insider::of(step);
+        assert_eq!(insider.tally(step), insider.right_tally(step), "step {number}");
+        assert!(open(step, CheckRecords::Always).is_ok(), "step {number}");
+    }
+    assert_eq!(Insider::of(&steps[0]).tally(&steps[0]), (0, [0; 32]), "an empty store");
+}
+
+/// What authenticates by itself, and was right once. No single read can tell.
+#[test]
+fn no_store_opens_with_a_record_that_was_removed_reverted_doubled_exchanged_or_brought_back() {
+    let steps = history();
+    let (newest, older) = steps.split_last().unwrap();
+    let [mut removed, mut reverted, mut brought_back, mut doubled, mut exchanged] = [0; 5];
+
+    for key in newest.keys().filter(|key| is_counted(key)) {
+        let mut records = newest.clone();
+        records.remove(key);
+        is_not_opened(&format!("without {}", key.escape_ascii()), &records);
+        removed += 1;
+    }
+
+    for (number, step) in older.iter().enumerate() {
+        for (key, old) in step.iter().filter(|(key, old)| newest.get(*key) != Some(old)) {
+            let mut records = newest.clone();
+            let replaced = records.insert(key.clone(), old.clone());
+            is_not_opened(&format!("{} of step {number}", key.escape_ascii()), &records);
+            if replaced.is_some() { reverted += 1 } else { brought_back += 1 }
+        }
+        // The newest head with everything else from before, and the other way round.
+        for (head, rest) in [(newest, step), (step, newest)] {
+            let mut records = rest.clone();
+            records.insert(b"h".to_vec(), head[b"h".as_slice()].clone());
+            is_not_opened(&format!("heads exchanged with step {number}"), &records);
+        }
+    }
+
+    let counted: Vec<_> = newest.iter().filter(|(key, _)| is_counted(key)).collect();
+    for (key, value) in &counted {
+        let mut beside = key.to_vec();
+        *beside.last_mut().unwrap() ^= 1;
+        let longer = [key.as_slice(), &[0]].concat();
+        let of_others = counted.iter().filter(|(other, _)| other[0] == key[0] && other != key);
+        for place in [beside, longer].into_iter().chain(of_others.map(|(other, _)| other.to_vec())) {
+            let mut records = newest.clone();
+            records.insert(place.clone(), value.to_vec());
+            is_not_opened(&format!("{} at {} too", key.escape_ascii(), place.escape_ascii()), &records);
+            doubled += 1;
+        }
+    }
+
+    for (i, (one, value)) in counted.iter().enumerate() {
+        for (other, other_value) in &counted[i + 1..] {
+            let mut records = newest.clone();
+            records.insert(one.to_vec(), other_value.to_vec());
+            records.insert(other.to_vec(), value.to_vec());
+            is_not_opened(&format!("{} and {}", one.escape_ascii(), other.escape_ascii()), &records);
+            exchanged += 1;
+        }
+    }
+    assert!(removed >= 6 && reverted >= 10 && brought_back >= 6 && doubled >= 20 && exchanged >= 15);
+    eprintln!(
+        "not opened: {removed} removed, {reverted} reverted, {brought_back} brought back, {doubled} doubled, {exchanged} \
+         exchanged: all of them"
+    );
+}
+
+/// Everything from before is a whole store: only a number that somebody remembers elsewhere tells.
+#[test]
+fn a_whole_older_store_opens_unless_a_newer_commit_is_expected() {
+    let steps = history();
+    let newest = u64::try_from(steps.len() - 1).unwrap();
+    for (have, step) in (0..newest).zip(&steps) {
+        let store = builder(backend(step), 2).open().unwrap();
+        assert_eq!(store.stats().unwrap().epoch, have);
+        let opened = builder(backend(step), 2).open_expecting(newest).open().map(drop);
+        assert_eq!(*opened.unwrap_err().kind(), ErrorKind::LostCommits { have, expected: newest });
     }
 }

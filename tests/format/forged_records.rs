@@ -1,8 +1,8 @@
 //! Records that are sealed correctly, by somebody with the keys or by a faulty version, and make no sense inside.
 
-use strongroom::ErrorKind;
+use strongroom::{CheckRecords, ErrorKind};
 
-use crate::victim::{A, Victim};
+use crate::victim::{A, Victim, is_not_opened, open};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Found {
@@ -15,6 +15,12 @@ enum Found {
 fn check(victim: &Victim, what: &str, key: &[u8], plain: &[u8], expected: Found) {
     let mut records = victim.records.clone();
     records.insert(key.to_vec(), victim.insider.replace(&victim.records, key, plain));
+    if key != b"h" {
+        is_not_opened(what, &records);
+        // Whoever has the keys can make the head count the new record, too.
+        records = victim.insider.with_right_head(records);
+        assert!(open(&records, CheckRecords::Always).is_ok(), "{what}: the head is right");
+    }
     let errors = victim.errors(what, &records, |_| true);
     assert!(!errors.is_empty(), "{what}: not noticed");
     for (question, error) in errors {
@@ -44,6 +50,7 @@ fn the_insider_can_seal_what_was_there() {
         let plain = victim.insider.open(&victim.records, &key);
         records.insert(key.clone(), victim.insider.replace(&victim.records, &key, &plain));
         victim.check_all(name, &records, &[]);
+        victim.check_all(name, &victim.insider.with_right_head(records), &[]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Stores that were written once and have to be readable for ever.
 
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use strongroom::testing::{ManualClock, RecordingBackend, SeededEntropy};
 use strongroom::{
     CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, ErrorKind, GetSecretValueRequest,
@@ -10,14 +10,7 @@ use strongroom::{
 };
 
 use crate::contents::{Contents, Secret, Value};
-use crate::fixture::{Hex, NOW, PROVIDER_KEY, Record, Records, backend, builder, path, read, records};
-
-/// All records of a store.
-#[derive(Debug, Serialize, Deserialize)]
-struct Dump {
-    provider_key: Hex,
-    records: Vec<Record>,
-}
+use crate::fixture::{Dump, Hex, NOW, PROVIDER_KEY, Record, Records, backend, builder, path, read, records};
 
 #[derive(Debug, Deserialize)]
 struct WrittenByScript {

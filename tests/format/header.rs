@@ -168,18 +168,20 @@ fn an_authentic_header_that_makes_no_sense_is_refused() {
     let victim = Victim::new();
     let key = victim.insider.key("root/header");
     let body = header_body(victim_header(&victim));
-    // Magic, four numbers, store id, generation; then the reserved field, and the wraps.
-    let (start, reserved, count, wraps) = (&body[..36], &body[36..40], &body[40..42], &body[42..]);
-    let rows: [(&str, Vec<u8>); 9] = [
+    // Magic, four numbers, store id, generation; then the instance id as a field, and the wraps.
+    let (start, instance, count, wraps) = (&body[..36], &body[36..56], &body[56..58], &body[58..]);
+    let rows: [(&str, Vec<u8>); 11] = [
         ("nothing after the magic", b"STRONGRM".to_vec()),
         ("no generation", start[..32].to_vec()),
-        ("no wraps", [start, reserved, &[0, 0]].concat()),
-        ("fewer wraps than counted", [start, reserved, &[0, 2], wraps].concat()),
-        ("more wraps than counted", [start, reserved, count, wraps, wraps].concat()),
-        ("65535 wraps", [start, reserved, &[0xff, 0xff], wraps].concat()),
+        ("no wraps", [start, instance, &[0, 0]].concat()),
+        ("fewer wraps than counted", [start, instance, &[0, 2], wraps].concat()),
+        ("more wraps than counted", [start, instance, count, wraps, wraps].concat()),
+        ("65535 wraps", [start, instance, &[0xff, 0xff], wraps].concat()),
         ("a byte left over", [body, &[0]].concat()),
         ("the last byte missing", body[..body.len() - 1].to_vec()),
-        ("a passphrase", [start, &[0, 0, 0, 1, 9], count, wraps].concat()),
+        ("no instance id", [start, &[0, 0, 0, 0], count, wraps].concat()),
+        ("an instance id of 15 bytes", [start, &[0, 0, 0, 15], &instance[5..], count, wraps].concat()),
+        ("an instance id of 17 bytes", [start, &[0, 0, 0, 17, 7], &instance[4..], count, wraps].concat()),
     ];
     for (name, changed) in rows {
         is_refused(&victim, name, &header(&changed, Some(&key)));

@@ -9,6 +9,7 @@ use crate::fixture::{PROVIDER_KEY, Records};
 #[derive(Debug)]
 pub(crate) struct Insider {
     pub(crate) store: [u8; 16],
+    pub(crate) instance: [u8; 16],
     root: [u8; 32],
     generation: u32,
 }
@@ -36,10 +37,16 @@ fn text<'a>(bytes: &mut &'a [u8]) -> &'a str {
 
 impl Insider {
     pub(crate) fn of(records: &Records) -> Self {
-        let mut body = &header_body(&records[b"m".as_slice()])[16..];
+        Self::of_header(&records[b"m".as_slice()])
+    }
+
+    /// Whose store has this header.
+    pub(crate) fn of_header(header: &[u8]) -> Self {
+        let mut body = &header_body(header)[16..];
         let store: [u8; 16] = take(&mut body, 16).try_into().unwrap();
         let generation = u32::from_be_bytes(take(&mut body, 4).try_into().unwrap());
-        assert_eq!((field(&mut body), take(&mut body, 2)), ([].as_slice(), [0, 1].as_slice()));
+        let instance = field(&mut body).try_into().unwrap();
+        assert_eq!(take(&mut body, 2), [0, 1], "one wrap");
         let (provider, arn, version) = (text(&mut body), text(&mut body), text(&mut body));
         let wrapped = WrappedKey::new(provider, arn, version, field(&mut body));
         let id = uuid::Uuid::from_bytes(store).hyphenated().to_string();
@@ -48,7 +55,7 @@ impl Insider {
         let root = StaticKey::new(PROVIDER_KEY)
             .unwrap(&wrapped, &EncryptionContext::new(&pairs), &Call::new(&entropy))
             .unwrap();
-        Self { store, root: *root.expose(), generation }
+        Self { store, instance, root: *root.expose(), generation }
     }
 
     pub(crate) fn key(&self, purpose: &str) -> [u8; 32] {
@@ -58,6 +65,34 @@ impl Insider {
     /// Where a secret is stored.
     pub(crate) fn secret(&self, [account, region]: [&str; 2], name: &str) -> Vec<u8> {
         format::secret_key(&self.key("root/index"), account, region, name).unwrap()
+    }
+
+    /// How many records a head says there are, and their set hash.
+    pub(crate) fn tally(&self, records: &Records) -> (u8, [u8; 32]) {
+        let plain = self.open(records, b"h");
+        // Every number of such a small store is one byte.
+        assert_eq!(plain.len(), 37);
+        (plain[4], plain[5..].try_into().unwrap())
+    }
+
+    /// What the head should say.
+    pub(crate) fn right_tally(&self, records: &Records) -> (u8, [u8; 32]) {
+        let key = self.key("root/manifest");
+        let counted = records.iter().filter(|(key, _)| !matches!(key.as_slice(), b"h" | b"m"));
+        counted.fold((0, [0; 32]), |(count, sum), (at, value)| {
+            (count + 1, format::set_hash_plus(sum, format::element(&key, at, value)))
+        })
+    }
+
+    /// The same records with a head that counts them.
+    pub(crate) fn with_right_head(&self, mut records: Records) -> Records {
+        let mut plain = self.open(&records, b"h");
+        let (count, sum) = self.right_tally(&records);
+        plain[4] = count;
+        plain[5..].copy_from_slice(&sum);
+        let head = self.replace(&records, b"h", &plain);
+        records.insert(b"h".to_vec(), head);
+        records
     }
 
     fn sealer(&self) -> format::Sealer {

@@ -1,5 +1,5 @@
-//! Associated data, derived keys, keys of records, wrapped keys, headers and key files, byte for byte as an independent
-//! implementation makes them.
+//! Associated data, derived keys, keys of records, wrapped keys, headers, heads, set hashes and key files, byte for byte
+//! as an independent implementation makes them.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -11,16 +11,19 @@ use strongroom::{
     Call, DataKey, EncryptionContext, KeyError, KeyHandle, KeyProvider, LocalKeyring, StaticKey, WrappedKey,
 };
 
-use crate::fixture::{Hex, Known, at, read};
+use crate::fixture::{Hex, Known, at, pattern, read};
 
 #[derive(Deserialize)]
 struct Vectors {
     store: Hex,
+    instance: Hex,
     associated_data: Vec<AssociatedData>,
     derived_keys: Vec<DerivedKey>,
     storage_keys: StorageKeys,
     local_wraps: Vec<LocalWrap>,
     headers: Vec<Header>,
+    heads: Vec<Head>,
+    set_hash: SetHash,
     key_file: KeyFile,
 }
 
@@ -103,6 +106,49 @@ struct Wrap {
 }
 
 #[derive(Deserialize)]
+struct Head {
+    epoch: String,
+    secrets: String,
+    revision: String,
+    records: String,
+    set_hash: Hex,
+    plain: Hex,
+}
+
+#[derive(Deserialize)]
+struct SetHash {
+    key: Hex,
+    elements: Vec<Element>,
+    sums: Vec<Sum>,
+    carries: Vec<Carry>,
+}
+
+#[derive(Deserialize)]
+struct Element {
+    key: Hex,
+    value: Option<Hex>,
+    /// The length of a value that is made by a rule.
+    pattern: Option<usize>,
+    element: Hex,
+}
+
+/// Of the first elements.
+#[derive(Deserialize)]
+struct Sum {
+    of: usize,
+    sum: Hex,
+}
+
+#[derive(Deserialize)]
+struct Carry {
+    name: String,
+    a: Hex,
+    b: Hex,
+    sum: Hex,
+    difference: Hex,
+}
+
+#[derive(Deserialize)]
 struct KeyFile {
     file: Hex,
     context: Vec<(String, String)>,
@@ -152,7 +198,7 @@ fn associated_data_of_every_kind() {
 #[test]
 fn keys_derived_for_every_purpose_and_several_generations() {
     let Vectors { store, derived_keys, .. } = vectors();
-    assert_eq!(derived_keys.len(), 20);
+    assert_eq!(derived_keys.len(), 36);
     for DerivedKey { root, generation, purpose, key } in derived_keys {
         let made = format::derived_key(&root.array(), store.array(), generation, &purpose).unwrap();
         assert_eq!(made, *key, "{purpose} of generation {generation}");
@@ -259,17 +305,55 @@ fn a_static_key_refuses_every_single_change() {
 
 #[test]
 fn headers_of_one_wrap_of_two_and_of_two_blocks() {
-    let Vectors { store, headers, .. } = vectors();
+    let Vectors { store, instance, headers, .. } = vectors();
     assert_eq!(headers.len(), 4);
     for Header { name, root, generation, flags, wraps, copy_len, copy_without_zeros, sha256 } in headers {
         let wrap = |Wrap { provider, arn, version, wrapped }: Wrap| WrappedKey::new(provider, arn, version, wrapped.0);
         let wraps = wraps.into_iter().map(wrap).collect();
-        let made = format::header(&root.array(), store.array(), generation, flags, wraps).unwrap();
+        let made = format::header(&root.array(), [store.array(), instance.array()], generation, flags, wraps).unwrap();
         assert_eq!(made.len(), 2 * copy_len, "{name}");
         let (one, other) = made.split_at(copy_len);
         assert_eq!(one, other, "{name}");
         assert_eq!(one[..copy_without_zeros.len()], *copy_without_zeros, "{name}");
         assert_eq!(digest(&SHA256, &made).as_ref(), &*sha256, "{name}");
+    }
+}
+
+#[test]
+fn heads_of_small_and_of_large_numbers() {
+    let heads = vectors().heads;
+    assert_eq!(heads.len(), 4);
+    for Head { epoch, secrets, revision, records, set_hash, plain } in heads {
+        let numbers = [&epoch, &secrets, &revision, &records].map(|number| number.parse().unwrap());
+        assert_eq!(Hex(format::head(numbers, set_hash.array()).unwrap()), plain, "epoch {epoch}");
+    }
+}
+
+#[test]
+fn elements_of_the_set_hash_and_their_sums_in_any_order() {
+    let SetHash { key, elements, sums, .. } = vectors().set_hash;
+    assert_eq!((elements.len(), sums.len()), (8, 9));
+    for Element { key: record, value, pattern: length, element } in &elements {
+        let value = value.clone().unwrap_or_else(|| Hex(pattern(length.unwrap())));
+        assert_eq!(format::element(&key.array(), record, &value), **element, "{record}");
+    }
+    for Sum { of, sum } in &sums {
+        let counted = elements[..*of].iter().map(|element| element.element.array());
+        assert_eq!(counted.clone().fold([0; 32], format::set_hash_plus), **sum, "{of} elements");
+        assert_eq!(counted.clone().rev().fold([0; 32], format::set_hash_plus), **sum, "{of} elements, backwards");
+        assert_eq!(counted.fold(sum.array(), format::set_hash_minus), [0; 32], "{of} elements, taken away again");
+    }
+}
+
+#[test]
+fn the_set_hash_carries_through_all_256_bits() {
+    let carries = vectors().set_hash.carries;
+    assert_eq!(carries.len(), 13);
+    for Carry { name, a, b, sum, difference } in carries {
+        assert_eq!(format::set_hash_plus(a.array(), b.array()), *sum, "{name}");
+        assert_eq!(format::set_hash_plus(b.array(), a.array()), *sum, "{name}, the other way round");
+        assert_eq!(format::set_hash_minus(sum.array(), b.array()), *a, "{name}, taken away again");
+        assert_eq!(format::set_hash_minus(a.array(), b.array()), *difference, "{name}, the difference");
     }
 }
 

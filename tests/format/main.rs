@@ -1,9 +1,17 @@
 //! The stored format: known answers of an independent implementation, golden stores, the primitives, hostile records.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
 
+mod anchor;
 mod changed_records;
 mod contents;
+mod external_anchor;
 mod fixture;
 mod forged_records;
 mod golden;
@@ -11,6 +19,7 @@ mod header;
 mod insider;
 mod key_vectors;
 mod script;
+mod seal;
 mod seal_vectors;
 mod victim;
 mod wycheproof;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use strongroom::testing::format::{Sealer, open_once};
 use strongroom::{CreateSecretRequest, ListSecretsRequest, MemoryBackend};
 
-use crate::fixture::{Hex, Known, NOW, builder, read};
+use crate::fixture::{Hex, Known, NOW, builder, pattern, read};
 
 const LABELS: [&str; 6] = ["metadata", "head", "value", "data-key", "wrap", "token"];
 /// The suite, the salt and the commitment.
@@ -95,11 +95,6 @@ struct Sealed {
 
 fn vectors() -> Vectors {
     read("vectors.json")
-}
-
-/// The plaintext of a given length, as the script makes it.
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|i| u8::try_from((31 * i + 7 * length + 1) & 0xff).unwrap()).collect()
 }
 
 fn opens(key: &Hex, label: &str, ad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {

@@ -21,11 +21,15 @@ from strongroom_format import (
     header,
     local_unwrap,
     local_wrap,
+    read_anchor,
     read_header,
+    read_store_seal,
     record_ad,
     seal,
     secret_key,
+    sha256,
     store_context,
+    tally,
     u8,
     u64,
     unseal,
@@ -47,7 +51,8 @@ class Store:
         self.kek = bytes.fromhex(dump["provider_key"])
         self.records = {bytes.fromhex(record["key"]): bytes.fromhex(record["value"]) for record in dump["records"]}
         self.left = set(self.records)
-        self.id, self.generation, _flags, _wraps, self.root = read_header(self.take(b"m"), self.unwrap_root)
+        found = read_header(self.take(b"m"), self.unwrap_root)
+        self.id, _instance, self.generation, _flags, _wraps, self.root = found
 
     def take(self, key):
         if key not in self.records:
@@ -75,10 +80,10 @@ class Store:
         reader = Reader(self.take(b"h"))
         epoch = reader.number(8)
         plain = unseal(self.key("root/metadata"), "head", head_ad(self.id, epoch), reader.rest())
-        inner, secrets, revision = decode_head(plain)
+        inner, secrets, revision, records, set_hash = decode_head(plain)
         if inner != epoch:
             raise Refused("the head is of another epoch than it says")
-        return secrets, revision
+        return secrets, revision, records, set_hash
 
     def value(self, secret, version):
         """The value of a version, opened by each of its wrapped data keys in turn."""
@@ -156,14 +161,43 @@ def read_store(dump):
             if secret not in due or not tasks or (tasks == [1] and due[secret] != at):
                 raise Refused(f"an entry is due at {at} for nothing")
             counts[TASKS[tasks[0]]] += 1
-    count, revision = store.head()
+    count, revision, *sealed_tally = store.head()
     if count != len(secrets) or revision < highest:
         raise Refused(f"the head says {count} secrets up to revision {revision}; there are {len(secrets)}, {highest}")
+    found = tally(store.key("root/manifest"), store.records)
+    if found[0] != sealed_tally[0]:
+        raise Refused(f"the head says {sealed_tally[0]} records; there are {found[0]}")
+    if found[1] != sealed_tally[1]:
+        raise Refused("the set hash in the head is not that of the records")
+    counts = {"records": found[0]} | counts
     if counts["purge"] != sum(at is not None for at in due.values()):
         raise Refused("not every scheduled deletion is due")
     if store.left:
         raise Refused(f"records that nothing refers to: {[key.hex() for key in store.left]}")
     return {"secrets": sorted(secrets, key=lambda s: (s["account"], s["region"], s["name"]))}, counts
+
+
+def read_closed(directory, kek):
+    """What the files of a closed store say, without the records: the epoch, and how many files are sealed."""
+
+    def unwrap(wrap, store):
+        provider, arn, _version, wrapped = wrap
+        if provider != b"static":
+            raise Refused("a wrap of another provider")
+        return local_unwrap(kek, "static", arn.decode(), store_context(store), wrapped)
+
+    id_, instance, generation, _flags, _wraps, root = read_header((directory / "store.hdr").read_bytes(), unwrap)
+    keys = {name: derived_key(root, id_, generation, f"root/{name}") for name in ("anchor", "seal")}
+    acknowledged, _tag = read_anchor(keys["anchor"], instance, (directory / "store.anchor").read_bytes())
+    epoch, files = read_store_seal(keys["seal"], instance, (directory / "store.seal").read_bytes())
+    if epoch < acknowledged:
+        raise Refused(f"closed at commit {epoch}, and {acknowledged} was acknowledged")
+    sled = directory / "sled"
+    found = {str(path.relative_to(sled)).encode(): path.read_bytes() for path in sled.rglob("*") if path.is_file()}
+    for path in sorted(files.keys() | found.keys()):
+        if path not in files or path not in found or files[path] != (len(found[path]), sha256(found[path])):
+            raise Refused(f"{path.decode()} is not the file that was sealed")
+    return epoch, acknowledged, len(files)
 
 
 # --- Writing --------------------------------------------------------------------------------------------------------
@@ -237,14 +271,18 @@ def cases():
     ]
 
 
+KEYS = ["index", "metadata", "outer", "manifest"]
+
+
 def written_store():
     """A dump as the engine would make it, and what it holds."""
     kek, id_, root, generation = bytes([0x42]) * 32, fixed("written store", 16), fixed("written root"), 4_000_000_000
     arn = "arn:aws:kms:us-east-1:000000000000:alias/aws/secretsmanager"
     wrapped = local_wrap(kek, "static", arn, 1, root, store_context(id_), fixed("r of root"))
     foreign = (b"not there", b"arn:aws:kms:us-east-1:000000000000:key/lost", b"9", fixed("foreign", 99))
-    records = {b"m": header(root, id_, generation, 1, [foreign, (b"static", arn.encode(), b"1", wrapped)])}
-    keys = {name: derived_key(root, id_, generation, f"root/{name}") for name in ("index", "metadata", "outer")}
+    instance = fixed("written instance", 16)
+    records = {b"m": header(root, id_, instance, generation, 1, [foreign, (b"static", arn.encode(), b"1", wrapped)])}
+    keys = {name: derived_key(root, id_, generation, f"root/{name}") for name in KEYS}
     revision, expected = 2**32, []
 
     def put(key, plain):
@@ -277,7 +315,7 @@ def written_store():
             put(due_key(keys["index"], s["deletion"], 1, place), encode_due(place))
         expected.append(as_expected(s, sorted(versions, key=lambda v: v["id"])))
     epoch = 2**16
-    head = encode_head(epoch, len(expected), revision)
+    head = encode_head(epoch, len(expected), revision, *tally(keys["manifest"], records))
     sealed = seal(keys["metadata"], "head", head_ad(id_, epoch), head, fixed("r of head"))
     records[b"h"] = u64(epoch) + sealed
     dump = [{"key": key.hex(), "value": value.hex()} for key, value in sorted(records.items())]

@@ -13,6 +13,7 @@ FORMAT = 1
 PREFIX = b"strongroom/v1/"
 LABELS = ["metadata", "head", "value", "data-key", "wrap", "token"]
 PURPOSES = ["root/index", "root/metadata", "root/outer", "root/token", "root/header"]
+PURPOSES += ["root/manifest", "root/anchor", "root/seal", "root/backup"]
 TASKS = {1: "purge", 2: "remove versions"}
 
 
@@ -257,16 +258,16 @@ class Reader:
             raise Refused("bytes are left over")
 
 
-def header(root, store, generation, flags, wraps):
+def header(root, store, instance, generation, flags, wraps):
     body = b"STRONGRM" + u16(FORMAT) + u16(1) + u16(SUITE) + u16(flags) + store + u32(generation)
-    body += field(b"") + u16(len(wraps)) + b"".join(fields(*wrap) for wrap in wraps)
+    body += field(instance) + u16(len(wraps)) + b"".join(fields(*wrap) for wrap in wraps)
     copy = field(body) + sha256(body) + mac(derived_key(root, store, generation, "root/header"), body)
     copy += bytes(-len(copy) % 4096)
     return copy + copy
 
 
 def read_header(stored, unwrap):
-    """The store id, generation, flags, wraps and root key. `unwrap(wrap, store)` gives a root key or refuses."""
+    """Ids of store and instance, generation, flags, wraps, root key. `unwrap(wrap, store)` gives that or refuses."""
     half = (len(stored) // 2 + 4095) // 4096 * 4096
     for copy in (stored, stored[half:]):
         try:
@@ -286,8 +287,9 @@ def read_header(stored, unwrap):
     if min_reader != 1 or suite != SUITE or flags & ~1:
         raise Refused("a header of another format")
     store, generation = reader.take(16), reader.number(4)
-    if reader.field() != b"":
-        raise Refused("a passphrase, which this version does not know")
+    instance = reader.field()
+    if len(instance) != 16:
+        raise Refused("an instance id that is no UUID")
     wraps = [tuple(reader.field() for _ in range(4)) for _ in range(reader.number(2))]
     reader.end()
     for wrap in wraps:
@@ -300,7 +302,7 @@ def read_header(stored, unwrap):
         raise Refused("no wrap of the root key opens")
     if mac(derived_key(root, store, generation, "root/header"), body) != code:
         raise Refused("the header does not authenticate")
-    return store, generation, flags, wraps, root
+    return store, instance, generation, flags, wraps, root
 
 
 # --- Section 6: keys of records, and bincode ------------------------------------------------------------------------
@@ -452,16 +454,110 @@ def decode_due(plain):
     return secret
 
 
-def encode_head(epoch, secrets, revision):
-    return u8(1) + varint(epoch) + varint(secrets) + varint(revision)
+def encode_head(epoch, secrets, revision, records, set_hash):
+    return u8(1) + b"".join(varint(n) for n in (epoch, secrets, revision, records)) + set_hash
 
 
 def decode_head(plain):
     b = versioned(plain)
-    head = b.varint(), b.varint(), b.varint()
+    head = b.varint(), b.varint(), b.varint(), b.varint(), b.take(32)
     b.end()
     return head
 
 
 def encode_token(sort, last):
     return u8(1) + optional(signed, sort) + text(last)
+
+
+# --- Section 9: the set hash ----------------------------------------------------------------------------------------
+
+
+def element(manifest_key, key, value):
+    """What a record counts as."""
+    return mac(manifest_key, fields(key, value))
+
+
+def add(sum_, element_):
+    total = int.from_bytes(sum_, "big") + int.from_bytes(element_, "big")
+    return (total % 2**256).to_bytes(32, "big")
+
+
+def subtract(sum_, element_):
+    total = int.from_bytes(sum_, "big") - int.from_bytes(element_, "big")
+    return (total % 2**256).to_bytes(32, "big")
+
+
+def tally(manifest_key, records):
+    """How many records there are but the head and the header, and their set hash."""
+    counted = [(key, value) for key, value in records.items() if key not in (b"h", b"m")]
+    sum_ = bytes(32)
+    for key, value in counted:
+        sum_ = add(sum_, element(manifest_key, key, value))
+    return len(counted), sum_
+
+
+# --- Section 10: the anchor -----------------------------------------------------------------------------------------
+
+SLOT = 512
+
+
+def anchor_slot(anchor_key, instance, epoch, head_tag):
+    body = b"STRONGAN" + u16(FORMAT) + instance + u64(epoch) + head_tag
+    return (body + mac(anchor_key, body)).ljust(SLOT, b"\0")
+
+
+def new_anchor(anchor_key, instance, epoch, head_tag):
+    return 2 * anchor_slot(anchor_key, instance, epoch, head_tag)
+
+
+def advanced_anchor(anchor_key, anchor, instance, epoch, head_tag):
+    """The file after one more commit: the slot that does not hold the newest epoch is overwritten."""
+    slots = [anchor[:SLOT], anchor[SLOT:]]
+    first, second = (int.from_bytes(slot[26:34], "big") for slot in slots)
+    slots[1 if first >= second else 0] = anchor_slot(anchor_key, instance, epoch, head_tag)
+    return b"".join(slots)
+
+
+def read_anchor(anchor_key, instance, anchor):
+    """The newest epoch and the end of its head, of the slots that authenticate and name the instance."""
+    found = []
+    for slot in (anchor[:SLOT], anchor[SLOT : 2 * SLOT]):
+        reader = Reader(slot)
+        try:
+            magic, format_, of = reader.take(8), reader.number(2), reader.take(16)
+            epoch, tag, code = reader.number(8), reader.take(16), reader.take(32)
+        except Refused:
+            continue
+        if code == mac(anchor_key, slot[:50]) and (magic, format_, of) == (b"STRONGAN", FORMAT, instance):
+            found.append((epoch, tag))
+    if not found:
+        raise Refused("no slot of the anchor authenticates")
+    return max(found)
+
+
+# --- Section 11: the seal of a closed store -------------------------------------------------------------------------
+
+
+def store_seal(seal_key, instance, epoch, files):
+    """`files` are pairs of a path inside `sled/` and its content."""
+    body = b"STRONGSE" + u16(FORMAT) + instance + u64(epoch) + u32(len(files))
+    for path, content in sorted((data(path), content) for path, content in files):
+        body += field(path) + u64(len(content)) + sha256(content)
+    return body + mac(seal_key, body)
+
+
+def read_store_seal(seal_key, instance, sealed):
+    """The epoch, and length and SHA-256 of every file by its path."""
+    if len(sealed) < 32 or sealed[-32:] != mac(seal_key, sealed[:-32]):
+        raise Refused("the seal does not authenticate")
+    reader, files = Reader(sealed[:-32]), {}
+    if (reader.take(8), reader.number(2), reader.take(16)) != (b"STRONGSE", FORMAT, instance):
+        raise Refused("a seal of something else")
+    epoch = reader.number(8)
+    for _ in range(reader.number(4)):
+        path = reader.field()
+        if files and path <= max(files):
+            raise Refused("the files in the seal are out of order")
+        files[path] = reader.number(8), reader.take(32)
+    reader.end()
+    return epoch, files

@@ -5,6 +5,8 @@
     vectors.py --check              only says whether those files are what the script would write
     vectors.py --verify-golden F    decrypts every record of a dumped store and compares it with expected.json
                                     beside F (or with --expected E)
+    vectors.py --verify-closed D --key K
+                                    checks header, anchor and seal of a closed store in a directory
 
 Needs Python 3.11 and the package `cryptography` for AES; the rest is the standard library.
 """
@@ -16,14 +18,18 @@ import sys
 import uuid
 
 from forgeries import fixed, frame_vectors, salamander, spliced_vectors
-from stored import read_store, written_store
+from stored import read_closed, read_store, written_store
 from strongroom_format import (
     LABELS,
     PURPOSES,
     Refused,
+    add,
+    advanced_anchor,
     data_key_ad,
     derived_key,
     due_key,
+    element,
+    encode_head,
     encode_token,
     fields,
     frame_length,
@@ -33,12 +39,16 @@ from strongroom_format import (
     key_file,
     local_unwrap,
     local_wrap,
+    new_anchor,
     partition,
     record_ad,
     seal,
     secret_key,
     sha256,
     store_context,
+    store_seal,
+    subtract,
+    tally,
     token_ad,
     unseal,
     value_ad,
@@ -55,6 +65,7 @@ def pattern(length):
 
 
 STORE = fixed("store", 16)
+INSTANCE = fixed("instance", 16)
 UID = fixed("uid", 16)
 ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:app/db-AbCdEf"
 VERSION_ID = "6fa1b0a4-2f0a-4b8e-9d6e-0c1d2e3f4a5b"
@@ -192,7 +203,7 @@ def header_vectors():
         ("two wraps", 2, 0, [static, second]),
         ("two wraps and two blocks a copy", 3, 1, [large, static]),
     ):
-        stored = header(root, STORE, generation, flags, wraps)
+        stored = header(root, STORE, INSTANCE, generation, flags, wraps)
         row = {"name": name, "root": root.hex(), "generation": generation, "flags": flags}
         row["wraps"] = [
             {"provider": p.decode(), "arn": a.decode(), "version": v.decode(), "wrapped": w.hex()}
@@ -235,9 +246,104 @@ def token_vectors():
     return out
 
 
+def head_vectors():
+    rows = [(0, 0, 0, 0, bytes(32)), (1, 1, 2, 3, fixed("set hash")), (250, 251, 2**16 - 1, 2**16, b"\xff" * 32)]
+    rows.append((2**32 - 1, 2**32, 2**64 - 1, 2**63, bytes(range(32))))
+    names = ["epoch", "secrets", "revision", "records"]
+    return [
+        {name: str(n) for name, n in zip(names, row, strict=False)}
+        | {"set_hash": row[4].hex(), "plain": encode_head(*row).hex()}
+        for row in rows
+    ]
+
+
+def set_hash_vectors():
+    """Elements of single records, sums of several, and sums of made-up elements in which carries run."""
+    key = derived_key(fixed("root"), STORE, 1, "root/manifest")
+    records = {
+        b"s" + fixed("a", 24): fixed("value a", 200),
+        b"s" + fixed("b", 24): b"",
+        b"v" + fixed("a", 24): fixed("value a", 200),
+        b"d" + fixed("a", 32): fixed("value d", 90),
+        b"": b"",
+        b"a": b"bc",
+        b"ab": b"c",
+        b"v" + fixed("long", 24): pattern(114_688),
+    }
+    elements = []
+    for record_key, value in records.items():
+        row = {"key": record_key.hex()} | ({"value": value.hex()} if len(value) <= 200 else {"pattern": len(value)})
+        elements.append(row | {"element": element(key, record_key, value).hex()})
+    sums = [{"of": count, "sum": tally(key, dict(list(records.items())[:count]))[1].hex()} for count in range(9)]
+
+    def number(n):
+        return n.to_bytes(32, "big")
+
+    carries = []
+    for name, a, b in (
+        ("nothing and nothing", 0, 0),
+        ("one and one", 1, 1),
+        ("a carry out of the last byte", 255, 1),
+        ("a carry out of the last 64 bits", 2**64 - 1, 1),
+        ("a carry that runs through 128 bits", 2**128 - 1, 1),
+        ("a carry into the highest 64 bits", 2**192 - 1, 1),
+        ("a carry that runs through everything and falls off", 2**256 - 1, 1),
+        ("the highest bit falls off", 2**255, 2**255),
+        ("the largest twice", 2**256 - 1, 2**256 - 1),
+        ("a carry and a full word above it", 2**64 - 1 + ((2**64 - 1) << 64), 1),
+        ("two carries that meet in one word", (2**64 - 1) * (1 + 2**64), (2**64 - 1) * (1 + 2**64)),
+        ("words that only a carry fills", 2**192 - 2**64, 2**64),
+        ("elements of records", *(int.from_bytes(fixed(f"element {i}"), "big") for i in (1, 2))),
+    ):
+        row = {"name": name, "a": number(a).hex(), "b": number(b).hex(), "sum": add(number(a), number(b)).hex()}
+        carries.append(row | {"difference": subtract(number(a), number(b)).hex()})
+    return {"key": key.hex(), "elements": elements, "sums": sums, "carries": carries}
+
+
+def anchor_vectors():
+    """The anchor when it is made, and after each of some commits."""
+    key, out = derived_key(fixed("root"), STORE, 1, "root/anchor"), []
+    for name, epochs in (
+        ("a new store", [0]),
+        ("a store that replaces another", [2**33 + 7]),
+        ("one commit", [0, 1]),
+        ("two commits", [0, 1, 2]),
+        ("five commits", [0, 1, 2, 3, 4, 5]),
+        ("commits of which some were not durable by themselves", [2**32 - 2, 2**32 + 40, 2**64 - 1]),
+    ):
+        tags = [fixed(f"head tag {epoch}", 16) for epoch in epochs]
+        file = new_anchor(key, INSTANCE, epochs[0], tags[0])
+        for epoch, tag in zip(epochs[1:], tags[1:], strict=True):
+            file = advanced_anchor(key, file, INSTANCE, epoch, tag)
+        slots = [file[:512].rstrip(b"\0").hex(), file[512:].rstrip(b"\0").hex()]
+        commits = [{"epoch": str(epoch), "head_tag": tag.hex()} for epoch, tag in zip(epochs, tags, strict=True)]
+        row = {"name": name, "key": key.hex(), "instance": INSTANCE.hex(), "commits": commits}
+        out.append(row | {"slots_without_zeros": slots, "sha256": sha256(file).hex()})
+    return out
+
+
+def store_seal_vectors():
+    key, out = derived_key(fixed("root"), STORE, 1, "root/seal"), []
+    sled = [("db", pattern(5000)), ("conf", b"conf"), ("snap.0000000000000ABC", pattern(60))]
+    deep = [("blobs/2", b"2"), ("blobs/10", b""), ("a.b", b"3")]
+    beside = [("a/b", b"1"), ("a.c", b"2"), ("a-b", b"3"), ("ä", b"4")]
+    for name, epoch, files in (
+        ("no files", 0, []),
+        ("one empty file", 1, [("db", b"")]),
+        ("what a store has", 77, sled),
+        ("paths in directories, in the order of bytes", 2**40, sled + deep),
+        ("a directory beside a name that it begins", 2**64 - 1, beside),
+    ):
+        row = {"name": name, "key": key.hex(), "instance": INSTANCE.hex(), "epoch": str(epoch)}
+        row["files"] = [{"path": path, "content": content.hex()} for path, content in files]
+        out.append(row | {"file": store_seal(key, INSTANCE, epoch, files).hex()})
+    return out
+
+
 def vectors():
     return {
         "store": STORE.hex(),
+        "instance": INSTANCE.hex(),
         "seal": seal_vectors(),
         "padding": padding_vectors(),
         "associated_data": ad_vectors(),
@@ -247,6 +353,10 @@ def vectors():
         "headers": header_vectors(),
         "key_file": key_file_vectors(),
         "tokens": token_vectors(),
+        "heads": head_vectors(),
+        "set_hash": set_hash_vectors(),
+        "anchors": anchor_vectors(),
+        "store_seals": store_seal_vectors(),
         "salamander": salamander(),
         "spliced": spliced_vectors(),
         "frames": frame_vectors(),
@@ -289,7 +399,16 @@ def main():
     parser.add_argument("--check", action="store_true", help="compare the files with what would be written")
     parser.add_argument("--verify-golden", metavar="F", type=pathlib.Path, help="read a dumped store")
     parser.add_argument("--expected", metavar="E", type=pathlib.Path, help="what it has to hold")
+    parser.add_argument("--verify-closed", metavar="D", type=pathlib.Path, help="check the files of a closed store")
+    parser.add_argument("--key", metavar="K", type=bytes.fromhex, help="the key of the store's provider")
     options = parser.parse_args()
+    if options.verify_closed:
+        try:
+            epoch, acknowledged, files = read_closed(options.verify_closed, options.key)
+        except Refused as refused:
+            return f"refused: {refused}"
+        print(f"closed at commit {epoch}, {acknowledged} was acknowledged, {files} files as they were sealed")
+        return 0
     if options.verify_golden:
         try:
             return verify(options.verify_golden, options.expected or options.verify_golden.parent / "expected.json")

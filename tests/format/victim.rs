@@ -1,8 +1,8 @@
 //! The store that hostile hands change, and the questions that it is asked afterwards.
 
 use strongroom::{
-    CreateSecretRequest, DeleteSecretRequest, Error, ErrorKind, ListSecretsRequest, PutSecretValueRequest, SecretStore,
-    Tag,
+    CheckRecords, CreateSecretRequest, DeleteSecretRequest, Error, ErrorKind, ListSecretsRequest,
+    PutSecretValueRequest, SecretStore, Tag,
 };
 
 use crate::contents::Secret;
@@ -29,6 +29,20 @@ pub(crate) fn store(seed: u64) -> Records {
     }
     store.close().unwrap();
     records(&shared)
+}
+
+/// Opens a store of these records.
+pub(crate) fn open(records: &Records, check: CheckRecords) -> Result<SecretStore, Error> {
+    builder(backend(records), 2).check_records(check).open()
+}
+
+/// The store is not opened, whether the check is asked for or not: its records are not those that were acknowledged.
+#[track_caller]
+pub(crate) fn is_not_opened(what: &str, records: &Records) {
+    for check in [CheckRecords::UnlessSealed, CheckRecords::Always] {
+        let error = open(records, check).map(drop).expect_err(what);
+        assert_eq!(*error.kind(), ErrorKind::Corrupted, "{what}: {check:?}: {error}");
+    }
 }
 
 /// What is asked, and what the answer was.
@@ -74,7 +88,8 @@ impl Victim {
     pub(crate) fn new() -> Self {
         let records = store(1);
         let insider = Insider::of(&records);
-        let right = ask(&builder(backend(&records), 2).open().unwrap(), |_| true);
+        assert_eq!(insider.tally(&records), insider.right_tally(&records), "the head counts the records");
+        let right = ask(&open(&records, CheckRecords::UnlessSealed).unwrap(), |_| true);
         assert!(right.len() == 8 && right.iter().all(|(_, answer)| answer.is_ok()), "{right:?}");
         Self { records, insider, right }
     }
@@ -94,17 +109,17 @@ impl Victim {
         let find = |key: &Vec<u8>| {
             let mut records = self.records.clone();
             records.remove(key);
-            let answers = ask(&builder(backend(&records), 2).open().unwrap(), |name| name == "one of 111122223333");
+            let answers = ask(&open(&records, CheckRecords::Never).unwrap(), |name| name == "one of 111122223333");
             answers[0].1.is_err()
         };
         self.family(b'v').into_iter().find(find).unwrap()
     }
 
-    /// Opens what is left of the store, and asks. Every answer is the right one or a typed error; gives the errors,
+    /// Opens what is left of the store without counting its records, and asks. Every answer is the right one or a typed error; gives the errors,
     /// with what was asked.
     #[track_caller]
     pub(crate) fn errors(&self, what: &str, records: &Records, which: impl Fn(&str) -> bool) -> Vec<(String, Error)> {
-        let answers = match builder(backend(records), 2).open() {
+        let answers = match open(records, CheckRecords::Never) {
             Ok(store) => ask(&store, which),
             Err(error) => vec![("open".to_owned(), Err(error))],
         };
@@ -124,7 +139,8 @@ impl Victim {
         errors
     }
 
-    /// One record exchanged: it is noticed by each of these questions, and by no other. Of the secrets of A that only
+    /// One record exchanged: the store is not opened, and where it is opened without counting its records, the exchange
+    /// is noticed by each of these questions, and by no other. Of the secrets of A that only
     /// stand beside, one is asked for.
     #[track_caller]
     pub(crate) fn check(&self, what: &str, key: &[u8], value: Option<&[u8]>, noticed_by: &[&str]) {
@@ -133,6 +149,11 @@ impl Victim {
             Some(value) => records.insert(key.to_vec(), value.to_vec()),
             None => records.remove(key),
         };
+        if matches!(key, b"h" | b"m") {
+            assert!(open(&records, CheckRecords::UnlessSealed).is_err(), "{what}: opened");
+        } else {
+            is_not_opened(what, &records);
+        }
         let is_asked = |question: &str| !question.starts_with("sooner") && !question.starts_with("later");
         Self::assert_noticed(what, &self.errors(what, &records, is_asked), noticed_by);
     }

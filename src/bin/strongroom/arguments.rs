@@ -1,11 +1,16 @@
 //! The arguments, and the help that teaches them.
 
+pub(crate) mod transfer;
+pub(crate) mod upkeep;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
+use crate::arguments::transfer::{Export, Import};
+use crate::arguments::upkeep::{Backup, Compact, RestoreBackup, Salvage, SalvageReader, Verify};
 use crate::failure::{EXIT_CODES, Failure};
 
 /// An encrypted secret store in one directory, with the data model of AWS Secrets Manager.
@@ -28,7 +33,12 @@ A first session:
 With an SDK or the AWS CLI:
   $ strongroom serve --dir ./vault
   $ export AWS_ACCESS_KEY_ID=000000000000 AWS_SECRET_ACCESS_KEY=any AWS_DEFAULT_REGION=us-east-1
-  $ aws secretsmanager get-secret-value --secret-id db/main --endpoint-url http://127.0.0.1:4566";
+  $ aws secretsmanager get-secret-value --secret-id db/main --endpoint-url http://127.0.0.1:4566
+
+So that nothing is lost:
+  $ strongroom backup ./vault.backup --dir ./vault
+  $ strongroom verify --dir ./vault
+Keep ./vault.keyring too, apart from both. After damage: restore-backup, or salvage.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -57,12 +67,31 @@ pub(crate) enum Command {
     /// Schedule a secret for deletion, or remove it at once
     Delete(Delete),
     /// Take back a scheduled deletion
+    #[command(after_help = RESTORE_HELP)]
     Restore(Secret),
+    /// Check that a store is whole; nothing is changed
+    Verify(Verify),
+    /// Write everything into one encrypted file, as of one moment
+    Backup(Backup),
+    /// Make a store from a backup
+    RestoreBackup(RestoreBackup),
+    /// Make a new store from what can still be read of a damaged one
+    Salvage(Salvage),
+    /// Give back the space of what was overwritten or deleted
+    Compact(Compact),
+    /// Write all secrets into a file with a key of its own, for another store
+    Export(Export),
+    /// Bring the secrets of an export into a store
+    Import(Import),
+    #[command(hide = true)]
+    SalvageReader(SalvageReader),
     /// Print a random password; nothing is stored
     RandomPassword(RandomPassword),
     /// Print a completion script for a shell
     Completions(Completions),
 }
+
+const RESTORE_HELP: &str = "To make a store from a file of `strongroom backup`, use `strongroom restore-backup FILE`.";
 
 /// Which store, and what opens it.
 #[derive(Debug, Clone, Args)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use strongroom::{Error, ErrorKind};
+use strongroom::{BackendError, Error, ErrorKind};
 
 use crate::output::shown;
 
@@ -27,12 +27,16 @@ Exit codes:
   0  success
   1  another failure
   2  wrong usage
-  3  there is no such secret, version or store
+  3  there is no such secret, version, store or file
   4  it exists already, or its state does not allow this
   5  the request is invalid
   6  a key is missing, wrong, or cannot be used
   7  the store is open in another process
-  8  the store is damaged, or newer than this version";
+  8  the store, a backup or an export is damaged, or newer than this version";
+
+/// What to do about a damaged store.
+pub(crate) const DAMAGED: &str = "`strongroom verify` says what is wrong; `strongroom restore-backup` makes a new store \
+    from a backup, `strongroom salvage` one from what can still be read";
 
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -56,10 +60,19 @@ impl Failure {
         self
     }
 
+    /// Something else to do about it, if there was anything.
+    pub(crate) fn hint_instead(self, hint: &str) -> Self {
+        Self { hint: self.hint.map(|_| hint.to_owned()), ..self }
+    }
+
     /// The same with another exit code.
     pub(crate) fn code(mut self, code: Code) -> Self {
         self.code = code;
         self
+    }
+
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.code == code
     }
 
     /// What failed, in front of why.
@@ -85,6 +98,12 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Whether the storage engine gave up on its files, and not the system on the storage engine.
+fn is_of_the_engine(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    matches!(source, Some(BackendError::Engine { .. } | BackendError::Panicked { .. }))
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         use ErrorKind as K;
@@ -106,7 +125,9 @@ impl From<Error> for Failure {
                 Code::InUse,
                 Some("one process at a time: stop the server or the other command, or speak to the server"),
             ),
-            K::Corrupted | K::UnsupportedFormat { .. } => (Code::Damaged, None),
+            K::Corrupted | K::LostCommits { .. } => (Code::Damaged, Some(DAMAGED)),
+            K::Storage if is_of_the_engine(&error) => (Code::Damaged, Some(DAMAGED)),
+            K::BackupFile | K::UnsupportedFormat { .. } => (Code::Damaged, None),
             _ => (Code::Other, None),
         };
         let message = match error.kind() {

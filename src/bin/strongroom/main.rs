@@ -5,6 +5,7 @@ mod commands;
 mod failure;
 mod output;
 mod place;
+mod progress;
 mod serve;
 mod values;
 
@@ -43,6 +44,14 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Stage(stage) => commands::stage::run(stage),
         Command::Delete(delete) => commands::delete::run(delete),
         Command::Restore(restore) => commands::restore::run(restore),
+        Command::Verify(verify) => commands::verify::run(verify),
+        Command::Backup(backup) => commands::backup::run(backup),
+        Command::RestoreBackup(restore) => commands::restore_backup::run(restore),
+        Command::Salvage(salvage) => commands::salvage::run(salvage),
+        Command::SalvageReader(reader) => commands::salvage::read(&reader),
+        Command::Compact(compact) => commands::compact::run(compact),
+        Command::Export(export) => commands::export::run(export),
+        Command::Import(import) => commands::import::run(import),
         Command::RandomPassword(password) => commands::random_password::run(password),
         Command::Completions(completions) => commands::completions::run(&completions),
     }

@@ -19,6 +19,13 @@ pub(crate) fn json(content: &impl Serialize) -> Result<(), Failure> {
     finish(written.and_then(|()| writeln!(out)))
 }
 
+/// JSON on one line.
+pub(crate) fn json_line(content: &impl Serialize) -> Result<(), Failure> {
+    let mut out = Escaping(io::stdout().lock());
+    let written = serde_json::to_writer(&mut out, content).map_err(io::Error::from);
+    finish(written.and_then(|()| writeln!(out)))
+}
+
 /// Writes the controls that JSON allows inside texts as escapes, because terminals obey them.
 struct Escaping<W>(W);
 
@@ -93,6 +100,25 @@ fn print(mut table: Table) -> Result<(), Failure> {
         column.set_padding((0, 2));
     }
     line(table.trim_fmt())
+}
+
+/// `1,234 secrets`, or `1 secret`.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(count))
+}
+
+/// `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 /// `2026-11-22 14:30:05 UTC`.

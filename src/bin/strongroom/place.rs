@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use strongroom::{
-    Builder, ErrorKind, KeyFileProvider, KeyProvider, LocalKeyring, OpenMode, PassphraseProvider, SecretStore,
-    SecretString, SecretsManager, StaticKey,
+    Builder, Error, ErrorKind, KeyFileProvider, KeyProvider, LocalKeyring, OpenMode, PassphraseProvider, Progress,
+    SecretStore, SecretString, SecretsManager, StaticKey,
 };
 use zeroize::Zeroizing;
 
+use crate::arguments::upkeep::Whole;
 use crate::arguments::{Key, Place};
-use crate::failure::{Code, Failure};
+use crate::failure::{Code, DAMAGED, Failure};
+use crate::progress;
 
 /// Longest passphrase that is read, in bytes.
 const PASSPHRASE_BYTES_MAX: usize = 64 * 1024;
@@ -27,13 +29,47 @@ pub(crate) fn open(place: &Place) -> Result<SecretsManager, Failure> {
     Ok(store.default_secrets_manager())
 }
 
+/// The whole of a store that is there.
+pub(crate) fn open_whole(whole: &Whole) -> Result<SecretStore, Failure> {
+    require_store_in(&whole.dir)?;
+    let keys = WholeKeys::new(whole, &whole.dir)?;
+    keys.opened(format!("opening {}", whole.dir.display()), |builder, _| builder.mode(OpenMode::OpenExisting).open())
+}
+
 /// Fails if there is no store.
 pub(crate) fn require_store(place: &Place) -> Result<(), Failure> {
-    if SecretStore::exists(&place.dir)? {
+    require_store_in(&place.dir)
+}
+
+pub(crate) fn require_store_in(directory: &Path) -> Result<(), Failure> {
+    if SecretStore::exists(directory)? {
         return Ok(());
     }
-    Err(Failure::new(Code::NotFound, format!("there is no store in `{}`", place.dir.display()))
+    Err(Failure::new(Code::NotFound, format!("there is no store in `{}`", directory.display()))
         .hint("`strongroom init --dir DIR` makes one"))
+}
+
+/// Fails if there is a file already, or no directory for it.
+pub(crate) fn require_new_file(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Failure::new(Code::Conflict, format!("`{}` exists already", path.display()))
+            .hint("nothing is overwritten: give another name, or move it away"));
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            let text = format!("cannot write `{}`: there is no directory `{}`", path.display(), parent.display());
+            Err(Failure::new(Code::Other, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fails if there is no file.
+pub(crate) fn require_old_file(path: &Path) -> Result<(), Failure> {
+    match path.try_exists() {
+        Ok(false) => Err(Failure::new(Code::NotFound, format!("there is no file `{}`", path.display()))),
+        Ok(true) | Err(_) => Ok(()),
+    }
 }
 
 /// Whether there is a store, where one may be made: anything else there is in the way.
@@ -56,11 +92,7 @@ impl Keys {
     /// Reads the keys. Missing ones are made only for a store that is not there, and can be made: no new key opens a store
     /// that is.
     pub(crate) fn new(place: &Place, tell: fn(&str, &Path)) -> Result<Self, Failure> {
-        let mut directory = std::path::absolute(&place.dir)?;
-        // `..` at the end has no name of its own to put a keyring beside.
-        if directory.file_name().is_none() {
-            directory = directory.canonicalize()?;
-        }
+        let directory = named(&place.dir)?;
         let is_new = !is_made(&directory)?;
         require_settings(place)?;
         let provider = provider(&directory, &place.key, is_new.then_some(tell))?;
@@ -77,11 +109,45 @@ impl Keys {
         let waiting = waiting(format!("opening {}", self.place.dir.display()));
         let opened = builder.open();
         waiting.finish_and_clear();
-        opened.map_err(|error| {
-            let is_damaged = *error.kind() == ErrorKind::NotAStore && self.place.dir.join("store.hdr").exists();
-            let failure = Failure::from(error);
-            if is_damaged { failure.code(Code::Damaged) } else { failure }
-        })
+        opened.map_err(|error| not_opened(&self.place.dir, error))
+    }
+}
+
+/// The path of a directory by which it has a name of its own to put a keyring beside: `..` at the end has none.
+fn named(directory: &Path) -> Result<PathBuf, Failure> {
+    let named = std::path::absolute(directory)?;
+    Ok(if named.file_name().is_none() { named.canonicalize()? } else { named })
+}
+
+fn not_opened(directory: &Path, error: Error) -> Failure {
+    let is_damaged = *error.kind() == ErrorKind::NotAStore && directory.join("store.hdr").exists();
+    let failure = Failure::from(error);
+    if is_damaged { failure.code(Code::Damaged).hint(DAMAGED) } else { failure }
+}
+
+/// What opens a whole store, also one that is damaged or still to be made. The keys are there already: none is made.
+#[derive(Debug)]
+pub(crate) struct WholeKeys {
+    directory: PathBuf,
+    provider: Arc<dyn KeyProvider>,
+}
+
+impl WholeKeys {
+    /// Reads the keys. The default keyring lies beside `keys_of`, the directory of the store to which they belong.
+    pub(crate) fn new(whole: &Whole, keys_of: &Path) -> Result<Self, Failure> {
+        let directory = named(&whole.dir)?;
+        let provider = provider(&named(keys_of)?, &whole.key, None)?;
+        Ok(Self { directory, provider })
+    }
+
+    /// Does long work on the store, and shows how far it has come.
+    pub(crate) fn opened<T>(
+        &self,
+        what: String,
+        work: impl FnOnce(Builder, &mut dyn FnMut(Progress)) -> strongroom::Result<T>,
+    ) -> Result<T, Failure> {
+        let builder = SecretStore::builder(&self.directory).key_provider(Arc::clone(&self.provider));
+        progress::follow(what, |tell| work(builder, tell)).map_err(|error| not_opened(&self.directory, error))
     }
 }
 
@@ -115,9 +181,7 @@ fn provider(directory: &Path, key: &Key, tell: Option<fn(&str, &Path)>) -> Resul
         return Ok(Arc::new(KeyFileProvider::open(&path)?));
     }
     if passphrase || passphrase_fd.is_some() {
-        let passphrase = passphrase_fd.map_or_else(|| ask(tell.is_some()), read_descriptor)?;
-        let provider = PassphraseProvider::new(passphrase).map_err(|error| Failure::from(error).code(Code::Key))?;
-        return Ok(Arc::new(provider));
+        return by_passphrase(passphrase_fd, "Passphrase: ", tell.is_some());
     }
     let path = match keyring {
         Some(path) => path,
@@ -131,6 +195,17 @@ fn provider(directory: &Path, key: &Key, tell: Option<fn(&str, &Path)>) -> Resul
     }
     require_file("keyring", &path)?;
     Ok(Arc::new(LocalKeyring::open(&path)?))
+}
+
+/// A passphrase from a descriptor, or from the terminal: twice if it is a new one.
+pub(crate) fn by_passphrase(
+    descriptor: Option<u32>,
+    prompt: &str,
+    is_new: bool,
+) -> Result<Arc<dyn KeyProvider>, Failure> {
+    let passphrase = descriptor.map_or_else(|| ask(prompt, is_new), read_descriptor)?;
+    let provider = PassphraseProvider::new(passphrase).map_err(|error| Failure::from(error).code(Code::Key))?;
+    Ok(Arc::new(provider))
 }
 
 /// The default place of a keyring need not exist before the store does.
@@ -154,7 +229,7 @@ fn require_file(what: &str, path: &Path) -> Result<(), Failure> {
 }
 
 /// A keyring is never inside the store's directory: a copy of that would carry both.
-fn beside(directory: &Path) -> PathBuf {
+pub(crate) fn beside(directory: &Path) -> PathBuf {
     let mut name = directory.components().as_path().as_os_str().to_owned();
     name.push(".keyring");
     name.into()
@@ -169,14 +244,14 @@ pub(crate) fn tell_made(what: &str, path: &Path) {
     );
 }
 
-fn ask(is_new: bool) -> Result<SecretString, Failure> {
+fn ask(question: &str, is_new: bool) -> Result<SecretString, Failure> {
     let prompt = |text| {
         rpassword::prompt_password(text).map(Zeroizing::new).map_err(|error| {
             Failure::new(Code::Key, format!("the passphrase cannot be asked for on a terminal: {error}"))
                 .hint("--passphrase-fd FD reads it from a file or a pipe")
         })
     };
-    let passphrase = prompt("Passphrase: ")?;
+    let passphrase = prompt(question)?;
     if is_new {
         let again = prompt("The same again: ")?;
         if *passphrase != *again {

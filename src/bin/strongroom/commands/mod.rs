@@ -1,18 +1,25 @@
-//! The everyday commands: each opens the store, makes one call, and prints what it gave.
+//! The commands: each opens the store, makes one call, and prints what it gave.
 
+pub(crate) mod backup;
+pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod describe;
+pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod put;
 pub(crate) mod random_password;
 pub(crate) mod restore;
+pub(crate) mod restore_backup;
+pub(crate) mod salvage;
 pub(crate) mod stage;
 pub(crate) mod tag;
 pub(crate) mod update;
+pub(crate) mod verify;
 pub(crate) mod versions;
 
 use crate::failure::Failure;

@@ -1,0 +1,133 @@
+//! Compaction: a fresh set of engine files with live records only, in the place of the old one.
+
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::records::Closed;
+use crate::records::keys::Family;
+use crate::records::sweep::disagreement;
+use crate::storage::sled::SledBackend;
+use crate::storage::{Backend as _, BackendError, Batch, Durability};
+use crate::store::builder::{Builder, OpenMode, Opened, Place};
+use crate::store::directory::Directory;
+use crate::store::progress::{Meter, Progress};
+
+/// Bytes of records that are copied at once.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// What [`Builder::compact`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompactReport {
+    /// Records that were kept: all that are live.
+    pub records: u64,
+    /// Bytes that the engine's files took before.
+    pub bytes_before: u64,
+    /// Bytes that they take now.
+    pub bytes_after: u64,
+}
+
+impl Builder {
+    /// Copies the live records of a closed store into fresh files, and puts those in the place of the old ones.
+    ///
+    /// The storage engine gives no space back, and what was overwritten or deleted stays in its files until it happens to
+    /// be written over. Afterwards the files hold live records only. The records stay sealed as they are and the epoch
+    /// stays what it is; the copy is read back and compared with the head before it takes the old files' place, in one
+    /// step: a crash leaves the old files or the new ones. For the time of the copy it takes the space of both.
+    /// [`mode`](Self::mode) does not matter.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open). [`ErrorKind::Configuration`]: the store is not in a directory.
+    /// [`ErrorKind::Corrupted`]: a record is missing, or not the one that was acknowledged; the store is left as it is.
+    ///
+    /// ```
+    /// # use strongroom::{SecretStore, StaticKey};
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("vault");
+    /// # SecretStore::builder(&path).key_provider(StaticKey::new([7; 32])).open()?.close()?;
+    /// let report = SecretStore::builder(&path).key_provider(StaticKey::new([7; 32])).compact(&mut |_| {})?;
+    /// assert_eq!(report.records, 0);
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    pub fn compact(self, progress: &mut dyn FnMut(Progress)) -> Result<CompactReport> {
+        let mut before = 0;
+        let store = self.mode(OpenMode::OpenExisting).open_by(|maker, place, patience, cache_bytes| {
+            let Place::Directory(path) = place else {
+                return Err(Error::configuration("only a store in a directory can be compacted"));
+            };
+            let directory = Directory::lock(&path, false, patience)?;
+            let opened = maker.open_directory(&directory, cache_bytes)?;
+            before = opened.records.stats()?.1.stored_bytes;
+            let compacted = compact(&opened, &directory, cache_bytes, progress);
+            // Closed and sealed also if it failed: the old files are as they were.
+            if let Closed::Now { epoch } = opened.records.close()? {
+                directory.write_seal(&opened.root, &opened.instance, epoch)?;
+            }
+            compacted?;
+            directory.finish_compaction()?;
+            // Opened once more, so that what is there now is known to open; and closed and sealed like any other.
+            Ok((maker.open_directory(&directory, cache_bytes)?, Some(directory)))
+        })?;
+        let report = CompactReport {
+            records: store.inner.records.head().records,
+            bytes_before: before,
+            bytes_after: store.stats()?.stored_bytes,
+        };
+        store.close().map(|()| report)
+    }
+}
+
+fn storage(error: BackendError) -> Error {
+    Error::new(ErrorKind::Storage, error.to_string()).with_source(error)
+}
+
+/// Copies every record into fresh files.
+fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+    let Opened { records, root, .. } = opened;
+    let head = records.head();
+    directory.begin_compaction()?;
+    let fresh = SledBackend::open(directory.compacted(), cache_bytes).map_err(storage)?;
+    let mut meter = Meter::new("copying records", head.records, progress);
+    let mut sweep = records.sweep(true);
+    let mut batch = Batch::new();
+    loop {
+        let step = sweep.step()?;
+        for (key, value) in &step.found {
+            batch.put(key.clone(), value.as_ref().to_vec());
+        }
+        meter.advance(step.found.len() as u64);
+        if let Some((_, stored)) = &step.end {
+            batch.put(vec![Family::Head as u8], stored.clone());
+        }
+        if batch.bytes() >= BATCH_BYTES || step.end.is_some() {
+            fresh.commit(&std::mem::take(&mut batch), Durability::Eventual).map_err(storage)?;
+        }
+        if step.end.is_some() {
+            break;
+        }
+    }
+    meter.finish();
+    if let Some(what) = disagreement(&head, sweep.tally()) {
+        fresh.close().map_err(storage)?;
+        return Err(Error::corrupted(format!("{what}; the store was left as it was")));
+    }
+    fresh.close().map_err(storage)?;
+    let copied = copied_tally(&directory.compacted(), root, cache_bytes)?;
+    if let Some(what) = disagreement(&head, copied) {
+        return Err(Error::new(ErrorKind::Storage, format!("the copy does not read as it was written: {what}")));
+    }
+    Ok(())
+}
+
+/// What a copy holds, read back through the engine.
+fn copied_tally(
+    path: &Path,
+    root: &crate::envelope::root::RootKeys,
+    cache_bytes: u64,
+) -> Result<crate::records::manifest::Tally> {
+    let copy = SledBackend::open(path, cache_bytes).map_err(storage)?;
+    let tally = crate::records::sweep::tally_of(&copy, root).map_err(storage);
+    copy.close().map_err(storage)?;
+    tally
+}
