@@ -1,0 +1,177 @@
+//! Writes the seeds that follow from the stored format, into `fuzz/seeds`:
+//!
+//!     cargo run --manifest-path fuzz/Cargo.toml --example seeds
+//!
+//! Run it again when the format has changed. Whoever holds the key of a store can open everything in it, so real records
+//! are opened as they are, whatever they hold; only the places of what is needed for that are known here. The other
+//! seeds are texts that are written by hand.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use chrono::TimeDelta;
+use strongroom::testing::{ManualClock, RecordingBackend, SeededEntropy, format, fuzzing};
+use strongroom::{
+    Backend, Call, CreateSecretRequest, DataKey, DeleteSecretRequest, EncryptionContext, GetSecretValueRequest,
+    KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, PutSecretValueRequest, SecretStore, SecretsManager, StaticKey,
+    Tag, WrappedKey,
+};
+use strongroom_fuzz::START;
+
+/// A provider that keeps every key it wraps. The first one is the store's root key.
+#[derive(Debug)]
+struct Witness {
+    inner: StaticKey,
+    wrapped: Arc<Mutex<Vec<[u8; 32]>>>,
+}
+
+impl KeyProvider for Witness {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    fn resolve(&self, scope: &KeyScope<'_>, key: KeyRef<'_>, call: &Call<'_>) -> Result<KeyHandle, KeyError> {
+        self.inner.resolve(scope, key, call)
+    }
+
+    fn wrap(
+        &self,
+        key: &KeyHandle,
+        data_key: &DataKey,
+        context: &EncryptionContext<'_>,
+        call: &Call<'_>,
+    ) -> Result<WrappedKey, KeyError> {
+        self.wrapped.lock().expect("nobody panicked").push(*data_key.expose());
+        self.inner.wrap(key, data_key, context, call)
+    }
+
+    fn unwrap(
+        &self,
+        wrapped: &WrappedKey,
+        context: &EncryptionContext<'_>,
+        call: &Call<'_>,
+    ) -> Result<DataKey, KeyError> {
+        self.inner.unwrap(wrapped, context, call)
+    }
+}
+
+type Records = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A store with secrets of several shapes: its root key, and its records.
+fn filled() -> ([u8; 32], Records) {
+    let (recorder, clock) = (RecordingBackend::new(), ManualClock::at_millis(START));
+    let wrapped = Arc::default();
+    let store = SecretStore::with_backend(recorder.clone())
+        .key_provider(Witness { inner: StaticKey::new([7; 32]), wrapped: Arc::clone(&wrapped) })
+        .clock(clock.clone())
+        .entropy(SeededEntropy::new(1))
+        .open()
+        .expect("a store is made");
+    let secrets = store.default_secrets_manager();
+    fill(&secrets, &clock);
+    let records = recorder.scan(&[], None, usize::MAX).expect("memory is read");
+    let root = wrapped.lock().expect("nobody panicked")[0];
+    (root, records.into_iter().map(|(key, value)| (key, value.as_ref().to_vec())).collect())
+}
+
+fn fill(secrets: &SecretsManager, clock: &ManualClock) {
+    let create = |request| secrets.create_secret(request).expect("a secret is made");
+    create(CreateSecretRequest::new("none"));
+    create(CreateSecretRequest::new("one").secret_string("v").description("a secret").kms_key_id("alias/app"));
+    create(CreateSecretRequest::new("tags").tags((0..50).map(|number| Tag::new(format!("key{number}"), "value"))));
+    create(CreateSecretRequest::new("versions").secret_binary(vec![1]));
+    for number in 0..6 {
+        clock.advance(TimeDelta::hours(1));
+        let put = PutSecretValueRequest::new("versions", "v").version_stages([format!("own{number}")]);
+        secrets.put_secret_value(put).expect("a version is made");
+        secrets.put_secret_value(PutSecretValueRequest::new("versions", "w")).expect("a version is made");
+    }
+    create(CreateSecretRequest::new("deleted").secret_string("v"));
+    secrets.get_secret_value(GetSecretValueRequest::new("versions")).expect("it is read");
+    secrets.delete_secret(DeleteSecretRequest::new("deleted")).expect("it is scheduled");
+}
+
+/// The records of a store without their seals, each behind the letter of its kind.
+fn opened(root: &[u8; 32], header: &[u8], records: &Records) -> Vec<(String, Vec<u8>)> {
+    // Behind the length: magic, four numbers, the id of the store.
+    let store: [u8; 16] = *header[20..].first_chunk().expect("a header has a store");
+    let key = format::derived_key(root, store, 1, "root/metadata").expect("it is a purpose");
+    let sealer = format::Sealer::new(&key);
+    let mut seeds = Vec::new();
+    for (place, stored) in records {
+        let (revision, sealed) = stored.split_first_chunk().expect("a record has a revision");
+        let revision = u64::from_be_bytes(*revision);
+        let (kind, label, ad) = match place[0] {
+            b'h' => ("head", "head", format::head_ad(store, revision)),
+            b's' => ("secret", "metadata", format::record_ad(store, place, revision)),
+            b'd' => ("due", "metadata", format::record_ad(store, place, revision)),
+            _ => continue,
+        };
+        let plain = sealer.open(label, &ad, sealed).expect("the root key opens it");
+        assert!(fuzzing::decode_record(kind, &plain), "{kind} is read as it is written");
+        seeds.push((format!("{kind}-{}", seeds.len()), [&kind.as_bytes()[..1], plain.as_slice()].concat()));
+    }
+    for (name, cursor) in [
+        ("cursor-of-a-date", fuzzing::cursor(Some(START), "db/main")),
+        ("cursor-of-a-name", fuzzing::cursor(None, "app")),
+    ] {
+        seeds.push((name.to_owned(), [b"c".as_slice(), &cursor.expect("it is small")].concat()));
+    }
+    seeds
+}
+
+/// One edit of `fuzz/src/lib.rs`.
+fn edited(kind: u8, at: u16, count: u16, byte: u8) -> Vec<u8> {
+    [&[b'0' + kind], at.to_be_bytes().as_slice(), &count.to_be_bytes(), &[byte]].concat()
+}
+
+fn headers(header: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let raw = |bytes: &[u8]| [b"r", bytes].concat();
+    let edits = |kind: u8, edits: &[Vec<u8>]| [&[kind], edits.concat().as_slice()].concat();
+    let half = header.len() / 2;
+    let second = u16::try_from(half).expect("a header is small");
+    let mut seeds = vec![
+        ("whole".to_owned(), raw(header)),
+        ("empty".to_owned(), raw(&[])),
+        ("one-copy".to_owned(), raw(&header[..half])),
+        ("cut-in-the-first".to_owned(), raw(&header[..300])),
+        ("cut-in-the-second".to_owned(), raw(&header[..half + 300])),
+        ("first-begins-later".to_owned(), raw(&header[1..])),
+        ("first-damaged".to_owned(), edits(b'e', &[edited(1, 40, 0, 8)])),
+        ("second-damaged".to_owned(), edits(b'e', &[edited(1, second + 40, 0, 8)])),
+        ("both-damaged".to_owned(), edits(b'e', &[edited(1, 40, 0, 8), edited(1, second + 40, 0, 8)])),
+        ("first-longer".to_owned(), edits(b'e', &[edited(0, 0, 0, 255)])),
+        ("nothing-damaged".to_owned(), edits(b'e', &[])),
+    ];
+    // Parts of the body by their place: format, least reader, suite, flags, store, generation, what follows.
+    for (name, at) in
+        [("format", 9), ("reader", 11), ("suite", 13), ("flags", 15), ("store", 16), ("generation", 35), ("rest", 39)]
+    {
+        for copies in [b'1', b'2', b'b'] {
+            let name = format!("edited-{name}-{}", char::from(copies));
+            seeds.push((name, edits(copies, &[edited(1, at, 0, 3)])));
+        }
+    }
+    seeds.push(("edited-longer".to_owned(), edits(b'b', &[edited(5, 0, 200, 0), edited(4, 60, 0, 255)])));
+    seeds
+}
+
+fn write(target: &str, seeds: Vec<(String, Vec<u8>)>) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    if directory.exists() {
+        std::fs::remove_dir_all(&directory).expect("old seeds are removed");
+    }
+    std::fs::create_dir_all(&directory).expect("a directory is made");
+    eprintln!("{target}: {} seeds", seeds.len());
+    for (name, seed) in seeds {
+        std::fs::write(directory.join(name), seed).expect("a seed is written");
+    }
+}
+
+fn main() {
+    let (root, records) = filled();
+    let is_header = |(_, value): &&(Vec<u8>, Vec<u8>)| value.get(4..12) == Some(b"STRONGRM".as_slice());
+    let (_, header) = records.iter().find(is_header).expect("there is a header");
+    write("records", opened(&root, header, &records));
+    write("header", headers(header));
+}
