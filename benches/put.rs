@@ -9,12 +9,13 @@ mod records;
 mod store;
 
 use std::fs::File;
+use std::hint::black_box;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use strongroom::{PutSecretValueRequest, SecretsManager};
+use strongroom::{PutSecretValueRequest, SecretStore, SecretsManager, SledBackend};
 
 use crate::floor::{Effort, Lane, Run, timed};
 use crate::records::{Layout, Seals, fill, key};
@@ -117,10 +118,24 @@ impl RawFloor {
     }
 }
 
+/// Makes a store on sled's files alone, without a directory around them that has an anchor.
+fn without_anchor(path: &Path, cache_bytes: u64) -> SecretStore {
+    let backend = SledBackend::open(path, cache_bytes).expect("sled opens");
+    store::with_key(SecretStore::with_backend(backend)).open().expect("the store opens")
+}
+
+/// The records of one put, and those that they replace: what the set hash is computed over.
+fn put_records() -> Vec<(Vec<u8>, Vec<u8>)> {
+    let layout = Layout::of_puts(1).pop().expect("a put was recorded");
+    let seals = Seals::new();
+    let secret = (key(b's', 0), seals.aggregate(&layout));
+    vec![secret.clone(), secret, (key(b'v', 0), seals.version(&layout, store::value(0).as_bytes()))]
+}
+
 fn main() {
     let mut run = Run::begin();
     let secrets = run.scale(SECRETS).next_multiple_of(THREADS);
-    let places = [store::directory(), store::directory(), store::directory()];
+    let places: Vec<_> = (0..5).map(|_| store::directory()).collect();
     store::make(places[0].path(), secrets, CACHE_BYTES);
     let opened = store::open(places[0].path(), CACHE_BYTES);
     let names: Vec<String> = (0..secrets).map(store::name).collect();
@@ -137,6 +152,33 @@ fn main() {
         Lane { name: "raw floor", bar: None, work: &mut by_raw_floor },
     ];
     run.compare("durable put 1 KiB, 1 thread", Effort { rounds: 401, operations: 5 }, &mut lanes);
+
+    // What finding losses out costs: the same puts without the anchor, and with the set hash computed once more.
+    store::make(places[3].path(), secrets, CACHE_BYTES);
+    let unanchored = without_anchor(places[4].path(), CACHE_BYTES);
+    store::fill(&unanchored.default_secrets_manager(), secrets);
+    let unanchored = Engine::new(unanchored.default_secrets_manager(), &names);
+    let anchored = store::open(places[3].path(), CACHE_BYTES);
+    let anchored = Engine::new(anchored.default_secrets_manager(), &names);
+    let records = put_records();
+    let mut with_all = |operations| timed(|| (0..operations).for_each(|_| anchored.put(0, 1)));
+    let mut without_anchor = |operations| timed(|| (0..operations).for_each(|_| unanchored.put(0, 1)));
+    let mut hashed_twice = |operations| {
+        timed(|| {
+            for _ in 0..operations {
+                anchored.put(0, 1);
+                for (key, value) in &records {
+                    black_box(strongroom::testing::format::element(&store::KEY, key, value));
+                }
+            }
+        })
+    };
+    let mut lanes = [
+        Lane { name: "with anchor and set hash", bar: None, work: &mut with_all },
+        Lane { name: "without the anchor", bar: Some(0.0..=1.1), work: &mut without_anchor },
+        Lane { name: "with the set hash computed twice", bar: None, work: &mut hashed_twice },
+    ];
+    run.compare("durable put 1 KiB, the cost of protection", Effort { rounds: 401, operations: 5 }, &mut lanes);
 
     let mut by_one = |operations| timed(|| engine.by_threads(1, operations));
     let mut by_many = |operations| timed(|| engine.by_threads(THREADS, operations));
