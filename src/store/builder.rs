@@ -400,7 +400,7 @@ impl Maker {
                     if seal.epoch < expected {
                         return Err(lost(seal.epoch, expected));
                     }
-                    seal.check(&directory.records())?;
+                    seal.check(&directory.records(), &root.seal)?;
                 }
                 directory.check_engine_files()?;
                 directory.make_private()?;

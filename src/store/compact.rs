@@ -62,7 +62,7 @@ impl Builder {
             let compacted = compact(&opened, &directory, cache_bytes, progress);
             // Closed and sealed also if it failed: the old files are as they were.
             if let Closed::Now { epoch } = opened.records.close()? {
-                directory.write_seal(&opened.root, &opened.instance, epoch)?;
+                directory.write_seal(&opened.root, &opened.instance, epoch, &*maker.entropy)?;
             }
             compacted?;
             directory.finish_compaction()?;

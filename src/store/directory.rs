@@ -22,13 +22,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::entropy::Entropy;
 use crate::envelope::root::RootKeys;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::records::anchor::{AnchorFile, HeadTag};
 use crate::records::header::HEADER_BYTES_MAX;
 use crate::storage::sled::SledBackend;
-use crate::store::seal::Seal;
+use crate::store::seal::{Salt, Seal};
 
 const LOCK: &str = "LOCK";
 const HEADER: &str = "store.hdr";
@@ -470,12 +471,14 @@ impl Directory {
     }
 
     /// Seals the engine's files, which it has let go of.
-    pub(super) fn write_seal(&self, root: &RootKeys, instance: &Uuid, epoch: u64) -> Result<()> {
+    pub(super) fn write_seal(&self, root: &RootKeys, instance: &Uuid, epoch: u64, entropy: &dyn Entropy) -> Result<()> {
+        let mut salt = Salt::default();
+        entropy.fill(&mut salt)?;
         let path = self.path.join(SEAL);
         let write = || {
             // What the seal says must not reach the disk before the files do.
             files::sync_tree(&self.records())?;
-            let seal = Seal::of(&self.records(), epoch)?;
+            let seal = Seal::of(&self.records(), &root.seal, salt, epoch)?;
             files::replace(&path, &seal.encode(&root.seal, instance))
         };
         write().map_err(storage("write", &path))

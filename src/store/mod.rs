@@ -230,7 +230,7 @@ impl Inner {
         let closed = self.records.close()?;
         match (directory, closed) {
             (Some(directory), Closed::Now { epoch }) => {
-                directory.write_seal(self.records.root(), &self.instance, epoch)
+                directory.write_seal(self.records.root(), &self.instance, epoch, &*self.entropy)
             }
             _ => Ok(()),
         }

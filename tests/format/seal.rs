@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 use serde::Deserialize;
@@ -26,6 +27,7 @@ struct Vector {
     key: Hex,
     instance: Hex,
     epoch: String,
+    salt: Hex,
     files: Vec<File>,
     file: Hex,
 }
@@ -37,17 +39,27 @@ struct File {
 }
 
 /// A seal as the description has it.
-fn seal(key: &[u8; 32], instance: &[u8; 16], epoch: u64, mut files: Vec<(&[u8], &[u8])>) -> Vec<u8> {
+fn seal(key: &[u8; 32], instance: &[u8; 16], epoch: u64, salt: &[u8; 32], mut files: Vec<(&[u8], &[u8])>) -> Vec<u8> {
     files.sort_unstable();
+    let code = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let blocks = hmac::sign(&code, &[b"blocks", salt.as_slice()].concat());
+    let blocks = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, blocks.as_ref()).unwrap());
     let count = u32::try_from(files.len()).unwrap().to_be_bytes();
-    let mut out = [b"STRONGSE\0\x01".as_slice(), instance, &epoch.to_be_bytes(), &count].concat();
-    for (path, content) in files {
+    let mut out = [b"STRONGSE\0\x01".as_slice(), instance, &epoch.to_be_bytes(), salt, &count].concat();
+    for (number, (path, content)) in (0_u32..).zip(files) {
         out.extend(u32::try_from(path.len()).unwrap().to_be_bytes());
         out.extend(path);
         out.extend(u64::try_from(content.len()).unwrap().to_be_bytes());
-        out.extend(digest(&SHA256, content).as_ref());
+        let mut tags = Vec::new();
+        for (index, block) in (0_u64..).zip(content.chunks(262_144)) {
+            let nonce = [number.to_be_bytes().as_slice(), &index.to_be_bytes()].concat();
+            let nonce = Nonce::try_assume_unique_for_key(&nonce).unwrap();
+            let tag = blocks.seal_in_place_separate_tag(nonce, Aad::empty(), &mut block.to_vec()).unwrap();
+            tags.extend(tag.as_ref());
+        }
+        out.extend(digest(&SHA256, &tags).as_ref());
     }
-    let code = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &out);
+    let code = hmac::sign(&code, &out);
     [out.as_slice(), code.as_ref()].concat()
 }
 
@@ -62,7 +74,9 @@ fn right_seal(place: &Place, insider: &Insider, epoch: u64) -> Vec<u8> {
         Entry::File(bytes) => Some((path.to_str().unwrap().as_bytes(), &**bytes)),
         Entry::Directory | Entry::Link(_) => None,
     });
-    seal(&insider.key("root/seal"), &insider.instance, epoch, files.collect())
+    // The salt is whatever it is; everything else follows.
+    let salt = fs::read(place.seal()).unwrap()[34..66].try_into().unwrap();
+    seal(&insider.key("root/seal"), &insider.instance, epoch, &salt, files.collect())
 }
 
 /// What writes seals below writes those of the independent implementation.
@@ -70,9 +84,9 @@ fn right_seal(place: &Place, insider: &Insider, epoch: u64) -> Vec<u8> {
 fn seals_of_the_independent_implementation() {
     let vectors = read::<Vectors>("vectors.json").store_seals;
     assert_eq!(vectors.len(), 5);
-    for Vector { name, key, instance, epoch, files, file } in vectors {
+    for Vector { name, key, instance, epoch, salt, files, file } in vectors {
         let files = files.iter().map(|File { path, content }| (path.as_bytes(), content.0.as_slice())).collect();
-        let made = seal(&key.array(), &instance.array(), epoch.parse().unwrap(), files);
+        let made = seal(&key.array(), &instance.array(), epoch.parse().unwrap(), &salt.array(), files);
         assert_eq!(Hex(made), file, "{name}");
     }
 }
@@ -184,7 +198,8 @@ fn a_seal_that_is_not_the_one_that_was_written_is_refused() {
             Entry::File(bytes) => Some((path.to_str().unwrap().as_bytes(), &**bytes)),
             Entry::Directory | Entry::Link(_) => None,
         });
-        seal(key, instance, 3, files.collect())
+        let salt = whole[34..66].try_into().unwrap();
+        seal(key, instance, 3, &salt, files.collect())
     };
     assert_eq!(foreign(&key, &insider.instance), whole, "the control");
     refuse("that of another life of the store", &foreign(&key, &[9; 16]));

@@ -7,6 +7,7 @@ from strongroom_format import (
     TASKS,
     Reader,
     Refused,
+    block_digest,
     data_key_ad,
     decode_due,
     decode_head,
@@ -27,7 +28,6 @@ from strongroom_format import (
     record_ad,
     seal,
     secret_key,
-    sha256,
     store_context,
     tally,
     u8,
@@ -189,13 +189,15 @@ def read_closed(directory, kek):
     id_, instance, generation, _flags, _wraps, root = read_header((directory / "store.hdr").read_bytes(), unwrap)
     keys = {name: derived_key(root, id_, generation, f"root/{name}") for name in ("anchor", "seal")}
     acknowledged, _tag = read_anchor(keys["anchor"], instance, (directory / "store.anchor").read_bytes())
-    epoch, files = read_store_seal(keys["seal"], instance, (directory / "store.seal").read_bytes())
+    epoch, salt, files = read_store_seal(keys["seal"], instance, (directory / "store.seal").read_bytes())
     if epoch < acknowledged:
         raise Refused(f"closed at commit {epoch}, and {acknowledged} was acknowledged")
     sled = directory / "sled"
     found = {str(path.relative_to(sled)).encode(): path.read_bytes() for path in sled.rglob("*") if path.is_file()}
-    for path in sorted(files.keys() | found.keys()):
-        if path not in files or path not in found or files[path] != (len(found[path]), sha256(found[path])):
+    if files.keys() != found.keys():
+        raise Refused("other files than those that were sealed")
+    for number, path in enumerate(sorted(files)):
+        if files[path] != (len(found[path]), block_digest(keys["seal"], salt, number, found[path])):
             raise Refused(f"{path.decode()} is not the file that was sealed")
     return epoch, acknowledged, len(files)
 

@@ -538,26 +538,38 @@ def read_anchor(anchor_key, instance, anchor):
 # --- Section 11: the seal of a closed store -------------------------------------------------------------------------
 
 
-def store_seal(seal_key, instance, epoch, files):
+BLOCK = 262_144
+
+
+def block_digest(seal_key, salt, number, content):
+    """What the tags of a file's blocks come to. The file is the one of this number."""
+    cipher, tags = AESGCM(mac(seal_key, b"blocks" + salt)), b""
+    for index in range(0, len(content), BLOCK):
+        nonce = u32(number) + u64(index // BLOCK)
+        tags += cipher.encrypt(nonce, content[index : index + BLOCK], None)[-16:]
+    return sha256(tags)
+
+
+def store_seal(seal_key, instance, epoch, salt, files):
     """`files` are pairs of a path inside `sled/` and its content."""
-    body = b"STRONGSE" + u16(FORMAT) + instance + u64(epoch) + u32(len(files))
-    for path, content in sorted((data(path), content) for path, content in files):
-        body += field(path) + u64(len(content)) + sha256(content)
+    body = b"STRONGSE" + u16(FORMAT) + instance + u64(epoch) + salt + u32(len(files))
+    for number, (path, content) in enumerate(sorted((data(path), content) for path, content in files)):
+        body += field(path) + u64(len(content)) + block_digest(seal_key, salt, number, content)
     return body + mac(seal_key, body)
 
 
 def read_store_seal(seal_key, instance, sealed):
-    """The epoch, and length and SHA-256 of every file by its path."""
+    """The epoch, the salt, and length and digest of every file by its path."""
     if len(sealed) < 32 or sealed[-32:] != mac(seal_key, sealed[:-32]):
         raise Refused("the seal does not authenticate")
     reader, files = Reader(sealed[:-32]), {}
     if (reader.take(8), reader.number(2), reader.take(16)) != (b"STRONGSE", FORMAT, instance):
         raise Refused("a seal of something else")
-    epoch = reader.number(8)
+    epoch, salt = reader.number(8), reader.take(32)
     for _ in range(reader.number(4)):
         path = reader.field()
         if files and path <= max(files):
             raise Refused("the files in the seal are out of order")
         files[path] = reader.number(8), reader.take(32)
     reader.end()
-    return epoch, files
+    return epoch, salt, files

@@ -334,9 +334,10 @@ def store_seal_vectors():
         ("paths in directories, in the order of bytes", 2**40, sled + deep),
         ("a directory beside a name that it begins", 2**64 - 1, beside),
     ):
-        row = {"name": name, "key": key.hex(), "instance": INSTANCE.hex(), "epoch": str(epoch)}
+        salt = fixed(f"salt of the seal: {name}")
+        row = {"name": name, "key": key.hex(), "instance": INSTANCE.hex(), "epoch": str(epoch), "salt": salt.hex()}
         row["files"] = [{"path": path, "content": content.hex()} for path, content in files]
-        out.append(row | {"file": store_seal(key, INSTANCE, epoch, files).hex()})
+        out.append(row | {"file": store_seal(key, INSTANCE, epoch, salt, files).hex()})
     return out
 
 
