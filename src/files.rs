@@ -192,12 +192,17 @@ impl NewFile {
     /// Begins a private file beside its place. Fails if the place is taken.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         refuse_taken(path)?;
-        let unfinished = beside(path, ".tmp");
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let mut attempt = 0_u32;
+        loop {
+            // A name of its own: others may be making the same file, and what is there already is not ours.
+            let unfinished = beside(path, &format!(".{}-{attempt}.tmp", std::process::id()));
+            match create_private(&unfinished) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    attempt = attempt.checked_add(1).ok_or(error)?;
+                }
+                file => return Ok(Self { file: file?, unfinished, path: path.to_owned() }),
+            }
         }
-        Ok(Self { file: create_private(&unfinished)?, unfinished, path: path.to_owned() })
     }
 
     pub(crate) fn file(&self) -> &File {

@@ -104,7 +104,9 @@ impl Anchors {
         if file.is_some_and(|newest| newest.epoch == epoch && newest.tag != *tag) {
             return Err(lost(epoch, expected));
         }
-        let remembered = [file.map(|newest| newest.epoch), self.load_external()?];
+        // An external anchor that remembers nothing yet has everything to be told.
+        let external = self.external.is_some().then(|| self.load_external()).transpose()?;
+        let remembered = [file.map(|newest| newest.epoch), external.map(Option::unwrap_or_default)];
         self.reached.store(remembered.into_iter().flatten().min().unwrap_or(0), Ordering::Relaxed);
         Ok(())
     }

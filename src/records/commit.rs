@@ -355,7 +355,7 @@ impl Records {
         if merged.is_empty() {
             return Ok(outcomes);
         }
-        head.epoch += 1;
+        head.epoch = head.epoch.checked_add(1).ok_or_else(no_more_commits)?;
         head.revision = self.next_revision.load(Ordering::Relaxed);
         (head.records, head.set) = (tally.records, tally.set);
         let sealed = seal_head(&self.root, &self.store, &*self.entropy, &head)?;
@@ -408,6 +408,11 @@ impl Records {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// Only an anchor that is out of its mind leads here.
+pub(crate) fn no_more_commits() -> Error {
+    Error::new(ErrorKind::Storage, "there is no number left for a further commit")
 }
 
 /// As many of the waiting as fit into one group, at least one, in order.

@@ -40,7 +40,7 @@ use crate::records::keys::{Family, SecretKey, Task};
 use crate::storage::{Backend, BackendError, BackendStats, Batch, Durability, RECORD_BYTES_MAX, Stored};
 use crate::time::Timestamp;
 
-pub(crate) use crate::records::commit::Outcome;
+pub(crate) use crate::records::commit::{Outcome, no_more_commits};
 
 const _: () = assert!(VERSION_BYTES_MAX <= RECORD_BYTES_MAX, "the largest version can be stored");
 
@@ -59,6 +59,9 @@ pub(crate) struct Records {
     /// Set after a failed write: nothing that the backend shows can be believed any more.
     failed: AtomicBool,
     closed: AtomicBool,
+    /// The records are known to be those that were acknowledged, or known not to be.
+    is_counted: AtomicBool,
+    is_disowned: AtomicBool,
     committer: Committer,
     catalogue: Catalogue,
     anchors: Anchors,
@@ -98,6 +101,17 @@ pub(crate) struct SecretChange<'a> {
     pub(crate) quota: Option<(u64, Timestamp)>,
 }
 
+/// Whether every record is counted before records are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// It is: they must be those that were acknowledged.
+    All,
+    /// It need not be: they are known to be.
+    Known,
+    /// It is not, and nobody knows: a record that the engine lost is noticed only by whoever looks for it.
+    Unknown,
+}
+
 /// What closing found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Closed {
@@ -105,6 +119,8 @@ pub(crate) enum Closed {
     Now {
         /// Number of the newest commit.
         epoch: u64,
+        /// The records are known to be those that were acknowledged.
+        is_whole: bool,
     },
     /// It was closed already.
     Before,
@@ -123,11 +139,16 @@ pub(crate) struct Due {
 impl Records {
     /// Opens the records of an existing store. They are refused if they are not those that were acknowledged.
     ///
-    /// With `is_checked`, every record is counted: without it, a record that the engine lost is noticed only by whoever
-    /// looks for it, or by a verification.
-    pub(crate) fn open(parts: Parts, is_checked: bool) -> Result<Self> {
+    pub(crate) fn open(parts: Parts, count: Count) -> Result<Self> {
         let records = Self::assemble(parts);
-        let opened = records.read_head().and_then(|()| if is_checked { records.check_tally() } else { Ok(()) });
+        let opened = records.read_head().and_then(|()| match count {
+            Count::All => records.check_tally(),
+            Count::Known => {
+                records.is_counted.store(true, Ordering::Release);
+                Ok(())
+            }
+            Count::Unknown => Ok(()),
+        });
         match opened {
             Ok(()) => Ok(records),
             Err(error) => {
@@ -176,6 +197,8 @@ impl Records {
             next_revision: AtomicU64::new(1),
             failed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            is_counted: AtomicBool::new(false),
+            is_disowned: AtomicBool::new(false),
             committer: Committer::new(durability),
             catalogue: Catalogue::default(),
             anchors,
@@ -367,7 +390,7 @@ impl Records {
     }
 
     /// Remembers the newest commit, which has been made durable.
-    fn anchor_newest(&self) -> Result<()> {
+    pub(crate) fn anchor_newest(&self) -> Result<()> {
         let (epoch, tag) = self.newest();
         self.anchors.advance(&self.root.anchor, epoch, &tag)
     }
@@ -383,15 +406,18 @@ impl Records {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(Closed::Before);
         }
-        let failed = self.failed.load(Ordering::Acquire);
+        let mut had_failed = false;
         let closed = self.exclusively(|| {
+            // A commit that was under way may have failed meanwhile.
+            had_failed = self.failed.load(Ordering::Acquire);
             self.backend.close().map_err(storage)?;
-            if failed { Ok(()) } else { self.anchor_newest() }
+            if had_failed { Ok(()) } else { self.anchor_newest() }
         });
-        if failed {
+        if had_failed {
             return Err(poisoned());
         }
-        closed.map(|()| Closed::Now { epoch: self.committer.head().epoch })
+        let is_whole = self.is_counted.load(Ordering::Acquire) && !self.is_disowned.load(Ordering::Acquire);
+        closed.map(|()| Closed::Now { epoch: self.committer.head().epoch, is_whole })
     }
 
     pub(crate) fn root(&self) -> &RootKeys {

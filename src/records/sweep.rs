@@ -5,6 +5,7 @@
 //! the sweep will see it. So what was read, with what was told, is at every step exactly what the passed part of the
 //! store holds, and after the last step it is the whole store at one moment. Writers wait for one step at most.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::envelope::root::RootKeys;
@@ -42,7 +43,10 @@ pub(super) struct Sweeps(Mutex<Vec<Weak<Mutex<Passed>>>>);
 impl Sweeps {
     fn begin(&self, wants_values: bool) -> Arc<Mutex<Passed>> {
         let passed = Arc::new(Mutex::new(Passed { wants_values, ..Passed::default() }));
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&passed));
+        let mut sweeps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sweeps.retain(|sweep| sweep.strong_count() > 0);
+        sweeps.push(Arc::downgrade(&passed));
+        drop(sweeps);
         passed
     }
 
@@ -94,6 +98,11 @@ impl Sweep<'_> {
         step.told.iter().for_each(|told| self.tally.apply(&told.effect));
         for (key, value) in &step.found {
             self.tally.add(SetHash::of(&records.root.manifest, key, value.as_ref()));
+        }
+        if let Some((head, _)) = &step.end {
+            let flag =
+                if disagreement(head, self.tally).is_none() { &records.is_counted } else { &records.is_disowned };
+            flag.store(true, Ordering::Release);
         }
         Ok(step)
     }

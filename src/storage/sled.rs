@@ -74,6 +74,15 @@ impl SledBackend {
         Ok(Self { directory, cache_bytes, engine: RwLock::new(Some(engine)) })
     }
 
+    /// Whether somebody has the sled files in a directory open.
+    pub(crate) fn is_in_use(directory: &Path) -> io::Result<bool> {
+        match File::open(directory.join(LOG))?.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Whether a directory holds a log of sled's.
     pub(crate) fn has_log(directory: &Path) -> bool {
         fs::symlink_metadata(directory.join(LOG)).is_ok_and(|about| about.is_file())

@@ -7,12 +7,12 @@ use std::path::Path;
 use crate::entropy::random_uuid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
-use crate::records::Records;
 use crate::records::anchor::Anchors;
 use crate::records::backup::{Reader, Writer};
 use crate::records::codec::Head;
 use crate::records::header::Header;
 use crate::records::sweep::disagreement;
+use crate::records::{Records, no_more_commits};
 use crate::storage::{Batch, Durability};
 use crate::store::builder::{Builder, Maker, OpenMode, Opened, Place};
 use crate::store::directory::{Directory, Found};
@@ -149,7 +149,8 @@ impl Builder {
     /// authenticated before anything is made; then the store is made, read back and compared, and exists from then on: a
     /// crash leaves none, or a whole one. Its commits are numbered far above those of the backup, and above whatever an
     /// [`external_anchor`](Self::external_anchor) remembers, because going back to a backup is what the caller wants: no
-    /// anchor takes it for a loss. [`mode`](Self::mode) does not matter.
+    /// anchor takes it for a loss. An external anchor that is given is told of the new store at once, and from then on
+    /// refuses the one that was backed up: rehearse a restore without it. [`mode`](Self::mode) does not matter.
     ///
     /// # Errors
     ///
@@ -215,7 +216,8 @@ impl Maker {
         meter.finish();
 
         let header = Header { instance: random_uuid(&*self.entropy)?, ..header };
-        let epoch = head.epoch.max(self.anchors(None).expected()?).saturating_add(EPOCH_STRIDE);
+        let epoch =
+            head.epoch.max(self.anchors(None).expected()?).checked_add(EPOCH_STRIDE).ok_or_else(no_more_commits)?;
         let new_head = Head { epoch, ..head };
         // Read again: what is made is compared with the head that was authenticated before the store exists.
         let (reader, _) = open()?;

@@ -19,7 +19,7 @@ use crate::records::anchor::{AnchorFile, Anchors, ExternalAnchor, HeadTag, lost}
 use crate::records::codec::Head;
 use crate::records::header::{Header, ReadHeader, TEST_ONLY};
 use crate::records::keys::Family;
-use crate::records::{Parts, Records};
+use crate::records::{Count, Parts, Records};
 use crate::storage::sled::SledBackend;
 use crate::storage::{Backend, BackendError, Durability};
 use crate::store::directory::{Directory, Found};
@@ -48,7 +48,8 @@ pub enum OpenMode {
     CreateNew,
     /// Throw away the store that is there, if there is one, and make a new one in its place. What it held is lost for good.
     ///
-    /// A crash leaves the old store, or none, in whose place the next opener can make one. Nobody else can open either
+    /// A crash leaves the old store, or none, in whose place the next opener can make one (with an external anchor, by
+    /// replacing it as well). Nobody else can open either
     /// meanwhile. What cannot be recognised as a store is refused. For stores in a directory only.
     Replace,
 }
@@ -92,6 +93,7 @@ pub struct Builder {
     check_records: CheckRecords,
     external_anchor: Option<Arc<dyn ExternalAnchor>>,
     expected_epoch: Option<u64>,
+    is_inspection: bool,
     settings: Settings,
 }
 
@@ -120,12 +122,19 @@ impl Builder {
             check_records: CheckRecords::default(),
             external_anchor: None,
             expected_epoch: None,
+            is_inspection: false,
             settings: Settings {
                 require_client_request_token: false,
                 versions_max: lim::VERSIONS_MAX_DEFAULT,
                 secrets_max: lim::SECRETS_MAX_DEFAULT,
             },
         }
+    }
+
+    /// The store is only looked at: what was kept of it is kept until it is closed.
+    pub(super) fn inspection(mut self) -> Self {
+        self.is_inspection = true;
+        self
     }
 
     /// The directory of the store, if it has one.
@@ -324,6 +333,7 @@ impl Builder {
             check_records,
             external_anchor,
             expected_epoch,
+            is_inspection,
             settings,
         } = self;
         let default_tenant = Arc::new(Tenant::parse(&account, &region)?);
@@ -347,6 +357,7 @@ impl Builder {
             check_records,
             external_anchor,
             expected_epoch,
+            is_inspection,
         };
         let (Opened { records, root, store, instance, header }, directory) =
             open(&maker, place, patience, cache_bytes)?;
@@ -370,6 +381,7 @@ pub(super) struct Maker {
     check_records: CheckRecords,
     external_anchor: Option<Arc<dyn ExternalAnchor>>,
     expected_epoch: Option<u64>,
+    is_inspection: bool,
 }
 
 /// The parts of a store that was opened.
@@ -395,26 +407,30 @@ impl Maker {
                 let Header { store, instance, .. } = header;
                 let anchors = self.anchors(Some(directory.open_anchor(&root, &instance)?));
                 let seal = directory.read_seal(&root, &instance)?;
+                // Also where there is no seal: an anchor that cannot be asked is no reason to let the engine in.
+                let expected = anchors.expected()?;
                 if let Some(seal) = &seal {
-                    let expected = anchors.expected()?;
                     if seal.epoch < expected {
                         return Err(lost(seal.epoch, expected));
                     }
                     seal.check(&directory.records(), &root.seal)?;
                 }
                 directory.check_engine_files()?;
+                directory.refuse_if_in_use()?;
                 directory.make_private()?;
                 // Before the engine is let in, which changes its files.
                 directory.remove_seal()?;
                 let is_sealed = seal.is_some();
-                if !is_sealed && self.check_records != CheckRecords::Never {
+                if !is_sealed {
                     directory.keep_records()?;
                 }
                 let opened = open_sled(&directory.records(), cache_bytes)
                     .and_then(|backend| self.records(Box::new(backend), &root, store, anchors, is_sealed));
                 match opened {
                     Ok(records) => {
-                        directory.forget_kept_records()?;
+                        if !self.is_inspection {
+                            directory.forget_kept_records()?;
+                        }
                         Ok(Opened { records, root, store, instance, header: bytes })
                     }
                     Err(error) => {
@@ -429,7 +445,11 @@ impl Maker {
                 let first_epoch = self.first_epoch()?;
                 let (header, root) = self.new_header()?;
                 // Only now, when the keys for a new store are at hand.
-                if matches!(found, Found::Store(_)) {
+                if let Found::Store(bytes) = &found {
+                    match Header::read(bytes) {
+                        Err(error) if *error.kind() == ErrorKind::NotAStore => return Err(error),
+                        _ => {}
+                    }
                     directory.discard()?;
                 }
                 let head = Head { epoch: first_epoch, ..Head::default() };
@@ -461,9 +481,10 @@ impl Maker {
         directory.write_anchor(&root, &instance, epoch, tag)?;
         let anchors = self.anchors(Some(directory.open_anchor(&root, &instance)?));
         let backend = Box::new(open_sled(&directory.records(), cache_bytes)?);
-        let records = Records::open(self.parts(backend, &root, store, anchors), true)?;
+        let records = Records::open(self.parts(backend, &root, store, anchors), Count::All)?;
         let header = header.encode(&root.header);
         directory.write_header(&header)?;
+        records.anchor_newest()?;
         directory.make_private()?;
         Ok(Opened { records, root, store, instance, header })
     }
@@ -521,12 +542,12 @@ impl Maker {
         anchors: Anchors,
         is_sealed: bool,
     ) -> Result<Records> {
-        let is_checked = match self.check_records {
-            CheckRecords::Always => true,
-            CheckRecords::UnlessSealed => !is_sealed,
-            CheckRecords::Never => false,
+        let count = match self.check_records {
+            CheckRecords::UnlessSealed | CheckRecords::Never if is_sealed => Count::Known,
+            CheckRecords::Never => Count::Unknown,
+            CheckRecords::UnlessSealed | CheckRecords::Always => Count::All,
         };
-        Records::open(self.parts(backend, root, store, anchors), is_checked)
+        Records::open(self.parts(backend, root, store, anchors), count)
     }
 
     pub(super) fn parts(

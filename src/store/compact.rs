@@ -61,7 +61,7 @@ impl Builder {
             before = opened.records.stats()?.1.stored_bytes;
             let compacted = compact(&opened, &directory, cache_bytes, progress);
             // Closed and sealed also if it failed: the old files are as they were.
-            if let Closed::Now { epoch } = opened.records.close()? {
+            if let Closed::Now { epoch, is_whole: true } = opened.records.close()? {
                 directory.write_seal(&opened.root, &opened.instance, epoch, &*maker.entropy)?;
             }
             compacted?;

@@ -132,6 +132,11 @@ pub(super) fn read_anchor(directory: &Path, root: &RootKeys, instance: &Uuid) ->
     AnchorFile::open(&directory.join(ANCHOR), false, &root.anchor, instance)
 }
 
+/// The number of the newest commit when a store was closed, if there is a seal that says so.
+pub(super) fn read_sealed_epoch(directory: &Path, root: &RootKeys, instance: &Uuid) -> Option<u64> {
+    Seal::read(&directory.join(SEAL), &root.seal, instance).ok().flatten().map(|seal| seal.epoch)
+}
+
 /// Where the records of a damaged store are, whatever was being done with them.
 pub(super) fn records_of(directory: &Path) -> PathBuf {
     let names = [KEPT, RECORDS, COMPACTED, REPLACED];
@@ -141,6 +146,10 @@ pub(super) fn records_of(directory: &Path) -> PathBuf {
 
 /// Sees to it that nobody opens a store, without writing anything. A store without a lock file is not locked.
 pub(super) fn lock_for_reading(directory: &Path) -> Result<Option<File>> {
+    // Without a log there is nothing to lock, and whoever salvages will say so.
+    if SledBackend::is_in_use(&records_of(directory)).is_ok_and(|is_in_use| is_in_use) {
+        return Err(open_elsewhere(directory));
+    }
     let path = directory.join(LOCK);
     match files::open_regular(&path, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -306,6 +315,15 @@ impl Directory {
         Ok(())
     }
 
+    /// Refuses files that the engine has open, in spite of our lock: somebody may have removed the lock file.
+    pub(super) fn refuse_if_in_use(&self) -> Result<()> {
+        match SledBackend::is_in_use(&self.records()) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(open_elsewhere(&self.path)),
+            Err(error) => Err(storage("lock", &self.records())(error)),
+        }
+    }
+
     /// Copies the records before the engine is let in, unless an opening that was interrupted has done so: nothing was
     /// committed since. Without room for a copy there is none, and then the engine's repairs cannot be undone.
     pub(super) fn keep_records(&self) -> Result<()> {
@@ -316,10 +334,13 @@ impl Directory {
             }
             remove_tree(&unfinished)?;
             files::copy_tree(&self.records(), &unfinished)?;
-            fs::rename(&unfinished, &kept)
+            // Whoever finds it under its name believes it.
+            files::sync_tree(&unfinished)?;
+            fs::rename(&unfinished, &kept)?;
+            files::sync_directory(&self.path)
         };
         match keep() {
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                 remove_tree(&unfinished).map_err(storage("remove", &unfinished))
             }
             kept => kept.map_err(storage("copy", &self.records())),
@@ -328,11 +349,14 @@ impl Directory {
 
     /// Removes that copy, durably: the store is whole, and will be changed.
     pub(super) fn forget_kept_records(&self) -> Result<()> {
-        let kept = self.path.join(KEPT);
+        let (kept, unfinished) = (self.path.join(KEPT), self.path.join(KEPT_IN_PART));
         let forget = || {
+            remove_tree(&unfinished)?;
             if kept.try_exists()? {
-                remove_tree(&kept)?;
+                // It loses its name before its files.
+                fs::rename(&kept, &unfinished)?;
                 files::sync_directory(&self.path)?;
+                remove_tree(&unfinished)?;
             }
             Ok(())
         };
@@ -344,11 +368,13 @@ impl Directory {
         let (kept, records) = (self.path.join(KEPT), self.records());
         let put_back = || {
             if kept.try_exists()? {
-                files::sync_tree(&kept)?;
+                let replaced = self.path.join(REPLACED);
+                remove_tree(&replaced)?;
+                fs::rename(&records, &replaced)?;
                 files::sync_directory(&self.path)?;
-                remove_tree(&records)?;
                 fs::rename(&kept, &records)?;
                 files::sync_directory(&self.path)?;
+                remove_tree(&replaced)?;
             }
             Ok(())
         };
@@ -374,6 +400,7 @@ impl Directory {
                 remove_file(&records.join(COMPLETE))?;
                 remove_tree(&fresh)?;
                 remove_tree(&self.path.join(REPLACED))?;
+                remove_tree(&self.path.join(SALVAGED))?;
             }
             Ok(())
         };
@@ -487,6 +514,7 @@ impl Directory {
     /// Gives up the store, durably and in one step: it is marked as one that was never finished, and then its header is
     /// removed. What is left is removed by [`make_records`](Self::make_records), or by the next opener's.
     pub(super) fn discard(&self) -> Result<()> {
+        self.forget_kept_records()?;
         let records = self.records();
         let discard = || {
             File::create(records.join(MARK))?.sync_all()?;
@@ -524,6 +552,7 @@ fn remove_file(path: &Path) -> io::Result<()> {
 
 fn remove_tree(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => remove_file(path),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -229,10 +229,27 @@ impl Inner {
         let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
         let closed = self.records.close()?;
         match (directory, closed) {
-            (Some(directory), Closed::Now { epoch }) => {
+            // What nobody has counted is not vouched for, and is counted when it is opened.
+            (Some(directory), Closed::Now { epoch, is_whole: true }) => {
                 directory.write_seal(self.records.root(), &self.instance, epoch, &*self.entropy)
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    /// Closes a store that was only looked at. If it is not known to be whole, its files are again as they were.
+    fn close_inspected(&self) -> Result<()> {
+        let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let closed = self.records.close();
+        let Some(directory) = directory else { return closed.map(drop) };
+        match closed {
+            Ok(Closed::Now { epoch, is_whole: true }) => {
+                directory.forget_kept_records()?;
+                directory.write_seal(self.records.root(), &self.instance, epoch, &*self.entropy)
+            }
+            closed => directory.put_back_kept_records().and(closed.map(drop)),
         }
     }
 }

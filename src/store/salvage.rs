@@ -30,7 +30,7 @@ use crate::records::header::Header;
 use crate::records::keys::{self, Family, SecretKey};
 use crate::records::manifest::{SetHash, Tally};
 use crate::records::sweep::{disagreement, is_outside};
-use crate::records::{Loaded, Parts, Records, SecretChange, open_head};
+use crate::records::{Loaded, Parts, Records, SecretChange, no_more_commits, open_head};
 use crate::storage::carve::{Carved, Shape};
 use crate::storage::sled::{SEGMENT_BYTES, SledBackend};
 use crate::storage::{Backend, BackendError, Durability};
@@ -124,7 +124,8 @@ impl Builder {
     /// 1. [`ErrorKind::Configuration`], [`ErrorKind::NotAStore`], [`ErrorKind::StoreExists`]: as for
     ///    [`restore`](Self::restore).
     /// 2. [`ErrorKind::NotAStore`]: there is no store in `source`. [`ErrorKind::AlreadyOpen`]: it is open.
-    /// 3. [`ErrorKind::Corrupted`], [`ErrorKind::UnsupportedFormat`]: both copies of its header are damaged, or newer.
+    /// 3. [`ErrorKind::Corrupted`], [`ErrorKind::UnsupportedFormat`]: both copies of its header are damaged, or newer, or there
+    ///    is no log.
     /// 4. [`ErrorKind::WrongKey`] and its like: as for [`open`](Self::open).
     /// 5. [`ErrorKind::Storage`]: something cannot be read or written.
     pub fn salvage(
@@ -140,11 +141,14 @@ impl Builder {
             let _lock = directory::lock_for_reading(source)?;
             let (header, root) = maker.open_header(Header::read(&directory::read_header(source)?)?)?;
             let anchor = directory::read_anchor(source, &root, &header.instance).ok();
-            report.expected_epoch = anchor.as_ref().map_or(0, AnchorFile::epoch);
+            let sealed = directory::read_sealed_epoch(source, &root, &header.instance);
+            let remembered = [anchor.as_ref().map(AnchorFile::epoch), sealed, Some(maker.anchors(None).expected()?)];
+            report.expected_epoch = remembered.into_iter().flatten().max().unwrap_or(0);
+            let is_anchored = anchor.is_some();
 
             let scratch = directory.begin_salvage()?;
             let found = Found::read(&directory::records_of(source), &scratch, reader, progress)?;
-            let salvage = Salvage { maker, root: &root, store: header.store, found: &found };
+            let salvage = Salvage { maker, root: &root, store: header.store, found: &found, is_anchored };
             let header = Header { instance: random_uuid(&*maker.entropy)?, ..header.clone() };
             let opened = maker.make(&directory, header, Arc::clone(&root), cache_bytes, |backend, root, _| {
                 salvage.fill(backend, root, &mut report, progress)
@@ -177,8 +181,8 @@ impl Found {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         if !SledBackend::has_log(records) {
-            let text = format!("`{}` holds no log of the engine: there is nothing to salvage", records.display());
-            return Err(Error::new(ErrorKind::Storage, text));
+            let text = format!("`{}` holds no log of the engine: nothing can be salvaged", records.display());
+            return Err(Error::corrupted(format!("{text}, and only a backup helps")));
         }
         // The engine changes the files that it reads, so each reader has a copy of its own.
         let (raw, of_the_engine) = (scratch.join("raw"), scratch.join("engine"));
@@ -247,6 +251,8 @@ struct Salvage<'a> {
     root: &'a Arc<RootKeys>,
     store: Uuid,
     found: &'a Found,
+    /// Somebody can tell which commit was acknowledged last.
+    is_anchored: bool,
 }
 
 impl Salvage<'_> {
@@ -289,7 +295,7 @@ impl Salvage<'_> {
         report.is_whole = view != View::Both;
         let known = self.maker.anchors(None).expected()?.max(report.epoch).max(report.expected_epoch);
         let new_head = Head {
-            epoch: known.saturating_add(EPOCH_STRIDE),
+            epoch: known.checked_add(EPOCH_STRIDE).ok_or_else(no_more_commits)?,
             revision: head.map_or(0, |head| head.revision),
             ..Head::default()
         };
@@ -343,6 +349,13 @@ impl Salvage<'_> {
             };
             let text = format!("what is here is not all that was acknowledged, or not all as new{places}");
             findings.add(FindingKind::SetHash, "all records", text);
+        }
+        if !self.is_anchored {
+            findings.add(
+                FindingKind::Store,
+                "store.anchor",
+                "is missing or damaged: nobody knows what was acknowledged last",
+            );
         }
         report.is_whole &= findings.total == 0;
         (report.findings, report.findings_total) = (findings.list, findings.total);

@@ -206,8 +206,12 @@ impl Builder {
     pub fn verify(self, options: VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport> {
         let subject = self.place_shown();
         let directory = self.directory();
-        let checked = match self.mode(OpenMode::OpenExisting).check_records(CheckRecords::Never).open() {
-            Ok(store) => store.verify(options, progress).and_then(|report| store.close().map(|()| report)),
+        let inspection = self.mode(OpenMode::OpenExisting).check_records(CheckRecords::Never).inspection();
+        let checked = match inspection.open() {
+            Ok(store) => {
+                let verified = store.verify(options, progress);
+                verified.and_then(|report| store.inner.close_inspected().map(|()| report))
+            }
             Err(error) => Err(error),
         };
         match checked {

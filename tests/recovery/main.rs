@@ -6,6 +6,7 @@ mod backups;
 mod child;
 mod compaction;
 mod images;
+mod keeping;
 mod salvaging;
 mod stores;
 mod verification;

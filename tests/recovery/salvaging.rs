@@ -143,7 +143,7 @@ fn a_store_without_anchor_seal_and_log_gives_what_there_is() {
         let target = place.path().join("target");
         if files == ["sled/db"] {
             let error = builder(&target).salvage(&path, None, &mut |_| {}).map(drop).unwrap_err();
-            assert_eq!(*error.kind(), ErrorKind::Storage, "there is nothing to save: {error:?}");
+            assert_eq!(*error.kind(), ErrorKind::Corrupted, "there is nothing to save: {error:?}");
             continue;
         }
         let (store, _) = salvage(&path, &target);
