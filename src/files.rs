@@ -238,7 +238,7 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // Whatever is left is overwritten by the next attempt.
+        // What cannot be removed has a name of its own and is in nobody's way.
         let _ = fs::remove_file(&self.unfinished);
     }
 }

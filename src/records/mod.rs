@@ -465,7 +465,8 @@ fn split_revision(stored: &[u8]) -> Result<(u64, &[u8])> {
     Ok((u64::from_be_bytes(*revision), sealed))
 }
 
-fn storage(error: BackendError) -> Error {
+/// What a caller is told of a backend that failed.
+pub(crate) fn storage(error: BackendError) -> Error {
     if matches!(error, BackendError::Closed) {
         return closed();
     }

@@ -12,7 +12,7 @@ use crate::records::backup::{Reader, Writer};
 use crate::records::codec::Head;
 use crate::records::header::Header;
 use crate::records::sweep::disagreement;
-use crate::records::{Records, no_more_commits};
+use crate::records::{Records, no_more_commits, storage};
 use crate::storage::{Batch, Durability};
 use crate::store::builder::{Builder, Maker, OpenMode, Opened, Place};
 use crate::store::directory::{Directory, Found};
@@ -22,8 +22,8 @@ use crate::store::{Inner, SecretStore};
 /// Bytes that are read or written at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Bytes of records that a restore commits at once.
-const BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of records that are committed at once where a store is filled.
+pub(super) const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// How far a restored or salvaged store begins ahead of what is known of the old one: commits that the old one may have
 /// acknowledged since are far fewer, so no anchor of it takes the new store for an older state.
@@ -75,7 +75,8 @@ impl SecretStore {
     }
 }
 
-fn cannot(doing: &str, path: &Path) -> impl Fn(std::io::Error) -> Error {
+/// The error of a file that the caller named.
+pub(super) fn cannot(doing: &str, path: &Path) -> impl Fn(std::io::Error) -> Error {
     let text = format!("cannot {doing} `{}`", path.display());
     move |error| Error::new(ErrorKind::Storage, format!("{text}: {error}")).with_source(error)
 }
@@ -226,9 +227,7 @@ impl Maker {
             let mut batch = Batch::new();
             let commit = |batch: &mut Batch| {
                 let full = std::mem::take(batch);
-                backend
-                    .commit(&full, Durability::Eventual)
-                    .map_err(|error| Error::new(ErrorKind::Storage, error.to_string()).with_source(error))
+                backend.commit(&full, Durability::Eventual).map_err(storage)
             };
             reader.replay(root, |change| {
                 batch.append(change);

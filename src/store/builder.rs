@@ -19,9 +19,9 @@ use crate::records::anchor::{AnchorFile, Anchors, ExternalAnchor, HeadTag, lost}
 use crate::records::codec::Head;
 use crate::records::header::{Header, ReadHeader, TEST_ONLY};
 use crate::records::keys::Family;
-use crate::records::{Count, Parts, Records};
+use crate::records::{Count, Parts, Records, storage};
 use crate::storage::sled::SledBackend;
-use crate::storage::{Backend, BackendError, Durability};
+use crate::storage::{Backend, Durability};
 use crate::store::directory::{Directory, Found};
 use crate::store::{Inner, SecretStore, Settings};
 
@@ -395,8 +395,7 @@ pub(super) struct Opened {
 }
 
 fn open_sled(path: &Path, cache_bytes: u64) -> Result<SledBackend> {
-    SledBackend::open(path, cache_bytes)
-        .map_err(|error| Error::new(ErrorKind::Storage, error.to_string()).with_source(error))
+    SledBackend::open(path, cache_bytes).map_err(storage)
 }
 
 impl Maker {
@@ -490,7 +489,6 @@ impl Maker {
     }
 
     fn open_backend(&self, backend: Box<dyn Backend>) -> Result<Opened> {
-        let storage = |error: BackendError| Error::new(ErrorKind::Storage, error.to_string()).with_source(error);
         if self.mode == OpenMode::Replace {
             return Err(Error::configuration("only a store in a directory can be replaced"));
         }

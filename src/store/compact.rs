@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
+use crate::envelope::root::RootKeys;
 use crate::error::{Error, ErrorKind, Result};
-use crate::records::Closed;
 use crate::records::keys::Family;
-use crate::records::sweep::disagreement;
+use crate::records::manifest::Tally;
+use crate::records::sweep::{disagreement, tally_of};
+use crate::records::{Closed, storage};
 use crate::storage::sled::SledBackend;
-use crate::storage::{Backend as _, BackendError, Batch, Durability};
+use crate::storage::{Backend as _, Batch, Durability};
+use crate::store::backup::BATCH_BYTES;
 use crate::store::builder::{Builder, OpenMode, Opened, Place};
 use crate::store::directory::Directory;
 use crate::store::progress::{Meter, Progress};
-
-/// Bytes of records that are copied at once.
-const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// What [`Builder::compact`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +78,6 @@ impl Builder {
     }
 }
 
-fn storage(error: BackendError) -> Error {
-    Error::new(ErrorKind::Storage, error.to_string()).with_source(error)
-}
-
 /// Copies every record into fresh files.
 fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &mut dyn FnMut(Progress)) -> Result<()> {
     let Opened { records, root, .. } = opened;
@@ -89,7 +85,8 @@ fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &
     directory.begin_compaction()?;
     let fresh = SledBackend::open(directory.compacted(), cache_bytes).map_err(storage)?;
     let mut meter = Meter::new("copying records", head.records, progress);
-    let mut sweep = records.sweep(true);
+    // Nobody else has the store, so there is nothing to be told.
+    let mut sweep = records.sweep(false);
     let mut batch = Batch::new();
     loop {
         let step = sweep.step()?;
@@ -121,13 +118,9 @@ fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &
 }
 
 /// What a copy holds, read back through the engine.
-fn copied_tally(
-    path: &Path,
-    root: &crate::envelope::root::RootKeys,
-    cache_bytes: u64,
-) -> Result<crate::records::manifest::Tally> {
+fn copied_tally(path: &Path, root: &RootKeys, cache_bytes: u64) -> Result<Tally> {
     let copy = SledBackend::open(path, cache_bytes).map_err(storage)?;
-    let tally = crate::records::sweep::tally_of(&copy, root).map_err(storage);
+    let tally = tally_of(&copy, root).map_err(storage);
     copy.close().map_err(storage)?;
     tally
 }

@@ -30,12 +30,12 @@ use crate::records::header::Header;
 use crate::records::keys::{self, Family, SecretKey};
 use crate::records::manifest::{SetHash, Tally};
 use crate::records::sweep::{disagreement, is_outside};
-use crate::records::{Loaded, Parts, Records, SecretChange, no_more_commits, open_head};
+use crate::records::{Loaded, Parts, Records, SecretChange, no_more_commits, open_head, storage};
 use crate::storage::carve::{Carved, Shape};
 use crate::storage::sled::{SEGMENT_BYTES, SledBackend};
-use crate::storage::{Backend, BackendError, Durability};
+use crate::storage::{Backend, Durability};
 use crate::store::SecretStore;
-use crate::store::backup::{EPOCH_STRIDE, new_place};
+use crate::store::backup::{EPOCH_STRIDE, cannot, new_place};
 use crate::store::builder::{Builder, Maker, OpenMode};
 use crate::store::directory;
 use crate::store::progress::{Meter, Progress};
@@ -88,7 +88,6 @@ impl SecretStore {
     /// [`ErrorKind::Storage`]: the engine refused the files, panicked, or the file cannot be written. What was written is of
     /// use all the same.
     pub fn read_engine_files(directory: impl AsRef<Path>, out: impl AsRef<Path>) -> Result<u64> {
-        let storage = |error: BackendError| Error::new(ErrorKind::Storage, error.to_string()).with_source(error);
         let directory = directory.as_ref();
         if !SledBackend::is_there(directory) {
             // The engine would make what is missing anew.
@@ -158,11 +157,6 @@ impl Builder {
         })?;
         Ok((store, report))
     }
-}
-
-fn cannot(doing: &str, path: &Path) -> impl Fn(io::Error) -> Error {
-    let text = format!("cannot {doing} `{}`", path.display());
-    move |error| Error::new(ErrorKind::Storage, format!("{text}: {error}")).with_source(error)
 }
 
 /// What both readers found.
