@@ -55,6 +55,8 @@ pub enum ErrorKind {
     LimitExceeded,
     /// The key provider refuses access to the key.
     KeyAccessDenied(KeyFault),
+    /// The key is named in a way in which it cannot be used, for example by the ARN of another Region.
+    InvalidKey(KeyFault),
     /// A value could not be encrypted, because of its key.
     EncryptionFailure(KeyFault),
     /// A value could not be decrypted, because of its key or because the stored bytes do not authenticate.
@@ -188,7 +190,7 @@ impl Error {
         match self.0.kind {
             K::Validation => "ValidationException",
             K::InvalidParameter => "InvalidParameterException",
-            K::InvalidRequest => "InvalidRequestException",
+            K::InvalidRequest | K::InvalidKey(_) => "InvalidRequestException",
             K::InvalidNextToken => "InvalidNextTokenException",
             K::ResourceNotFound => "ResourceNotFoundException",
             K::ResourceExists => "ResourceExistsException",

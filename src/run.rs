@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::entropy::Entropy;
 use crate::envelope::provider::KeyHandle;
-use crate::envelope::{Identity, Rewrapped, SealedVersion};
+use crate::envelope::{Identity, Rewrapped, SealedVersion, require_usable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::SecretId;
 use crate::model::secret::Secret;
@@ -80,7 +80,7 @@ pub(crate) struct Plan<R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyWork {
     None,
-    /// See that there is such a key.
+    /// See that there is such a key, and that its state permits its use.
     Check,
     /// Wrap the labelled versions under it.
     Rewrap,
@@ -240,12 +240,19 @@ impl SecretsManager {
             Some((resolved, handle)) if *resolved == kms_key_id => handle.clone(),
             _ => {
                 let handle = self.envelope().resolve(self.tenant(), &kms_key_id)?;
+                // A secret without a value must not be given a key either under which it could never have one.
+                require_usable(&handle)?;
                 // Whatever was sealed before was sealed under another key.
                 done.sealed.clear();
                 done.key = Some((kms_key_id.clone(), handle.clone()));
                 handle
             }
         };
+        if handle.aws_managed {
+            // Whatever the caller called it: a secret under the default key shows no key.
+            secret.kms_key_id = KmsKeyId::Default;
+        }
+        let kms_key_id = secret.kms_key_id.clone();
         let mut sealed = Vec::new();
         if let (Some(id), Some(value)) = (seal, operation.value()) {
             let version = match done.find(secret.uid, id, None) {

@@ -1,6 +1,6 @@
 //! `CreateSecret`.
 
-use crate::api::write::{Token, token, token_taken, value};
+use crate::api::write::{Token, kms_key_id, token, token_taken, value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::{SecretId, SecretName, arn};
 use crate::model::limits as lim;
@@ -78,7 +78,7 @@ impl SecretsManager {
     /// 4. [`ErrorKind::InvalidRequest`]: a secret of this name is scheduled for deletion.
     /// 5. [`ErrorKind::ResourceExists`]: a secret of this name exists, and the token names none of its versions, or one
     ///    with another value. [`ErrorKind::DecryptionFailure`]: that version could not be opened to compare.
-    /// 6. [`ErrorKind::KeyAccessDenied`], [`ErrorKind::InvalidRequest`], [`ErrorKind::EncryptionFailure`],
+    /// 6. [`ErrorKind::KeyAccessDenied`], [`ErrorKind::InvalidKey`], [`ErrorKind::EncryptionFailure`],
     ///    [`ErrorKind::KeyProviderOutage`]: the key does not exist, is in another Region, is in a state that forbids its
     ///    use, or its provider fails.
     /// 7. [`ErrorKind::LimitExceeded`]: the account and Region are full, or the metadata does not fit.
@@ -124,7 +124,7 @@ impl CreateSecret {
             name,
             client_request_token,
             description,
-            kms_key_id,
+            kms_key_id: key,
             secret_string,
             secret_binary,
             r#type,
@@ -133,7 +133,7 @@ impl CreateSecret {
         let mut shape = Shape::new();
         let name = shape.required_text("name", name, 1, lim::NAME_CHARS_MAX);
         shape.client_request_token(client_request_token.as_ref());
-        shape.metadata(description.as_ref(), kms_key_id.as_ref());
+        shape.metadata(description.as_ref(), key.as_ref());
         shape.value(secret_string.as_ref(), secret_binary.as_ref());
         if let Some(tags) = &tags {
             shape.tags(tags);
@@ -144,6 +144,7 @@ impl CreateSecret {
         let value = value(secret_string, secret_binary)?;
         let tags = tags.map(NewTags::parse).transpose()?;
         let token = manager.client_request_token(client_request_token)?;
+        let key = key.map(|key| kms_key_id(&key, manager.tenant()));
         Ok(Self {
             tenant: Arc::clone(manager.tenant()),
             id: SecretId::Name(name.clone()),
@@ -151,7 +152,7 @@ impl CreateSecret {
             token,
             value,
             description: description.unwrap_or_default(),
-            kms_key_id: kms_key_id.map(|key| KmsKeyId::parse(&key)),
+            kms_key_id: key,
             external_type: r#type.filter(|text| !text.is_empty()),
             tags,
             versions_max: manager.settings().versions_max,

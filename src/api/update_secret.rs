@@ -1,6 +1,6 @@
 //! `UpdateSecret`.
 
-use crate::api::write::{Token, token, token_taken, value};
+use crate::api::write::{Token, kms_key_id, token, token_taken, value};
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
 use crate::model::limits as lim;
@@ -79,7 +79,7 @@ impl SecretsManager {
     /// 7. [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded): the secret would have more than 20 labels, or
     ///    has too many versions that cannot be removed yet.
     /// 8. [`ErrorKind::KeyAccessDenied`](crate::ErrorKind::KeyAccessDenied),
-    ///    [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest),
+    ///    [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey),
     ///    [`ErrorKind::EncryptionFailure`](crate::ErrorKind::EncryptionFailure),
     ///    [`ErrorKind::KeyProviderOutage`](crate::ErrorKind::KeyProviderOutage): the key cannot be used. Nothing is stored.
     /// 9. [`ErrorKind::Storage`](crate::ErrorKind::Storage): the commit failed. Reopen the store to learn the outcome.
@@ -119,7 +119,7 @@ impl UpdateSecret {
             secret_id,
             client_request_token,
             description,
-            kms_key_id,
+            kms_key_id: key,
             secret_string,
             secret_binary,
             r#type,
@@ -127,19 +127,20 @@ impl UpdateSecret {
         let mut shape = Shape::new();
         let secret_id = shape.secret_id(secret_id);
         shape.client_request_token(client_request_token.as_ref());
-        shape.metadata(description.as_ref(), kms_key_id.as_ref());
+        shape.metadata(description.as_ref(), key.as_ref());
         shape.value(secret_string.as_ref(), secret_binary.as_ref());
         shape.optional_text("type", r#type.as_ref(), 0, lim::TYPE_CHARS_MAX);
         shape.finish()?;
         let id = SecretId::parse(&secret_id, manager.tenant())?;
         let value = value(secret_string, secret_binary)?;
         let token = manager.client_request_token(client_request_token)?;
+        let key = key.map(|key| kms_key_id(&key, manager.tenant()));
         Ok(Self {
             id,
             token,
             value,
             description,
-            kms_key_id: kms_key_id.map(|key| KmsKeyId::parse(&key)),
+            kms_key_id: key,
             external_type: r#type,
             versions_max: manager.settings().versions_max,
         })

@@ -3,8 +3,9 @@
 use crate::entropy::random_uuid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::secret::Secret;
+use crate::model::tenant::Tenant;
 use crate::model::value::{SecretBytes, SecretString, SecretValue};
-use crate::model::version::VersionId;
+use crate::model::version::{DEFAULT_KEY_ALIAS, KmsKeyId, VersionId};
 use crate::store::SecretsManager;
 
 impl SecretsManager {
@@ -30,6 +31,14 @@ pub(super) fn value(string: Option<SecretString>, binary: Option<SecretBytes>) -
         (None, Some(binary)) => Ok(Some(SecretValue::Binary(binary))),
         (None, None) => Ok(None),
     }
+}
+
+/// The key of a request. The ARN of the default key's alias, in the caller's own account and Region, means the default key
+/// as much as the alias does.
+pub(super) fn kms_key_id(text: &str, tenant: &Tenant) -> KmsKeyId {
+    let (partition, region, account) = (tenant.partition(), tenant.region(), tenant.account());
+    let is_default = text == format!("arn:{partition}:kms:{region}:{account}:{DEFAULT_KEY_ALIAS}");
+    if is_default { KmsKeyId::Default } else { KmsKeyId::parse(text) }
 }
 
 /// What a token means for a secret that exists.

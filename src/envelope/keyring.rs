@@ -327,6 +327,7 @@ impl Keys {
         self.keys.get_mut(&id).ok_or_else(|| Error::configuration("the keyring has no such key"))
     }
 
+    /// The key that a caller means, if there is one that the caller may use: a default key serves its own account only.
     fn resolve(&self, scope: &KeyScope<'_>, key: KeyRef<'_>) -> Option<KeyHandle> {
         let KeyScope { partition, account, region } = scope;
         let own = |resource: &str| format!("arn:{partition}:kms:{region}:{account}:{resource}");
@@ -342,8 +343,22 @@ impl Keys {
             KeyRef::Id(id) => by_arn(&own(&format!("key/{id}"))),
             KeyRef::Arn(arn) => by_arn(arn),
         }?;
+        if found.aws_managed && !found.arn.starts_with(&own("key/")) {
+            return None;
+        }
         let handle = KeyHandle::new(found.arn.as_str(), found.material.len().to_string());
         Some(handle.with_state(found.state).aws_managed(found.aws_managed))
+    }
+}
+
+/// Whether the key is the default key of the scope, by whichever of its three names.
+fn is_default(scope: &KeyScope<'_>, key: KeyRef<'_>) -> bool {
+    let KeyScope { partition, account, region } = scope;
+    match key {
+        KeyRef::Default => true,
+        KeyRef::Alias(alias) => alias == DEFAULT_KEY_ALIAS,
+        KeyRef::AliasArn(arn) => arn == format!("arn:{partition}:kms:{region}:{account}:{DEFAULT_KEY_ALIAS}"),
+        KeyRef::Id(_) | KeyRef::Arn(_) => false,
     }
 }
 
@@ -353,6 +368,7 @@ impl KeyProvider for LocalKeyring {
     }
 
     fn resolve(&self, scope: &KeyScope<'_>, key: KeyRef<'_>, call: &Call<'_>) -> Result<KeyHandle, KeyError> {
+        let key = if is_default(scope, key) { KeyRef::Default } else { key };
         if let Some(handle) = self.read().resolve(scope, key) {
             return Ok(handle);
         }

@@ -30,7 +30,7 @@ use crate::envelope::provider::{
 };
 use crate::envelope::root::RootKeys;
 use crate::envelope::seal::{Label, OpenError, SealingKey, sealed_len};
-use crate::error::{Error, ErrorKind, KeyFault, KeyOperation, Result};
+use crate::error::{Error, ErrorKind, KeyFault, KeyFaultReason, KeyOperation, Result};
 use crate::model::tenant::Tenant;
 use crate::model::value::{SecretValue, ValueKind};
 use crate::model::version::{Content, DEFAULT_KEY_ALIAS, KeyUse, KmsKeyId, VersionId};
@@ -96,9 +96,10 @@ impl Envelope {
             && region != tenant.region()
         {
             // The key's own text was given by the caller, so naming it tells nobody anything new.
-            return Err(Error::invalid_request(format!(
-                "The operation failed because of an invalid KMS key: Invalid arn {region}"
-            )));
+            let shown = key.shown().unwrap_or(DEFAULT_KEY_ALIAS);
+            let fault = KeyFault::new(shown, KeyFaultReason::WrongRegion, KeyOperation::Resolve);
+            let text = format!("The operation failed because of an invalid KMS key: Invalid arn {region}");
+            return Err(Error::new(ErrorKind::InvalidKey(fault), text));
         }
         let scope = KeyScope::new(tenant.partition(), tenant.account(), tenant.region());
         self.provider.resolve(&scope, key_ref, &self.call()).map_err(|error| {

@@ -112,6 +112,7 @@ pub(crate) fn fault<T: Debug>(result: Result<T>) -> (&'static str, KeyFault) {
     let error = result.unwrap_err();
     match error.kind() {
         ErrorKind::KeyAccessDenied(fault)
+        | ErrorKind::InvalidKey(fault)
         | ErrorKind::EncryptionFailure(fault)
         | ErrorKind::DecryptionFailure(fault)
         | ErrorKind::KeyProviderOutage(fault)

@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
@@ -18,6 +19,11 @@ mod keyring;
 #[cfg(unix)]
 mod keyring_file;
 mod kms;
+mod kms_errors;
+mod kms_forms;
+mod kms_rights;
+mod kms_service;
+mod kms_wire;
 mod maintenance;
 mod opening;
 mod passphrase;

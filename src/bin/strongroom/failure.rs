@@ -114,7 +114,9 @@ impl From<Error> for Failure {
             K::KeyAccessDenied(_) => {
                 (Code::Key, Some("a keyring has the keys that were made in it; with --key-file every id is a key"))
             }
-            K::EncryptionFailure(_) | K::DecryptionFailure(_) | K::KeyProviderOutage(_) => (Code::Key, None),
+            K::InvalidKey(_) | K::EncryptionFailure(_) | K::DecryptionFailure(_) | K::KeyProviderOutage(_) => {
+                (Code::Key, None)
+            }
             K::KeyFile => (Code::Key, None),
             K::WrongKey(_) => {
                 (Code::Key, Some("give the key file, keyring or passphrase with which the store was made"))

@@ -118,7 +118,7 @@ impl SecretStore {
     ///    [`ErrorKind::UnsupportedFormat`]: a newer version wrote it.
     /// 3. [`ErrorKind::WrongKey`]: `key` is not the one that it was exported with. [`ErrorKind::KeyProviderOutage`]: it
     ///    cannot be asked.
-    /// 4. [`ErrorKind::KeyAccessDenied`], [`ErrorKind::InvalidRequest`], [`ErrorKind::EncryptionFailure`]: the KMS key of a
+    /// 4. [`ErrorKind::KeyAccessDenied`], [`ErrorKind::InvalidKey`], [`ErrorKind::EncryptionFailure`]: the KMS key of a
     ///    secret does not exist here, or may not be used. The text names the secret.
     /// 5. [`ErrorKind::LimitExceeded`]: a secret has more versions, or an account and Region would have more secrets, than
     ///    this store allows.

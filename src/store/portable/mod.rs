@@ -41,6 +41,7 @@ fn about(what: &str, error: Error) -> Error {
     use ErrorKind as K;
     let key = match error.kind() {
         K::KeyAccessDenied(fault)
+        | K::InvalidKey(fault)
         | K::EncryptionFailure(fault)
         | K::DecryptionFailure(fault)
         | K::KeyProviderOutage(fault) => format!(" (key `{}`, {:?})", fault.key, fault.reason),
