@@ -146,6 +146,10 @@ pub enum KeyFaultReason {
     WrongRegion,
     /// The wrapped key or the stored value does not authenticate under this key and context.
     Corrupt,
+    /// The wrapped key is under another passphrase.
+    WrongPassphrase,
+    /// The wrapped key needs a function that this build does not have: the feature `passphrase`.
+    Unsupported,
     /// The provider limits the request rate.
     Throttled,
     /// The provider cannot be reached.

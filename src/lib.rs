@@ -5,8 +5,8 @@
 //! - **To open a store**: [`SecretStore::builder`] for a directory, [`SecretStore::in_memory`] for tests,
 //!   [`SecretStore::with_backend`] for a storage engine of your own.
 //! - **To hold its keys**: [`LocalKeyring`] for keys with names and states in a key file, [`KeyFileProvider`] for one
-//!   key in a file, [`StaticKey`] for 32 bytes in hand, `PassphraseProvider` (feature `passphrase`) for a passphrase, a
-//!   [`KeyProvider`] of your own for a KMS.
+//!   key in a file, [`StaticKey`] for 32 bytes in hand, [`PassphraseProvider`] for a passphrase, `OsKeyringProvider`
+//!   (feature `os-keyring`) for a key in the keyring of the system, a [`KeyProvider`] of your own for a KMS.
 //! - **To work with secrets**: [`SecretsManager`], from [`SecretStore::default_secrets_manager`] or, for an account and a
 //!   Region, [`SecretStore::secrets_manager`]. Its methods are the operations of the API, their requests and responses are
 //!   named as the API names them.
@@ -49,7 +49,8 @@
 //!
 //! - default: the library alone.
 //! - `json`: the module `wire`, which speaks the service's protocol, and `serde` on requests and responses.
-//! - `passphrase`: `PassphraseProvider`, a key derived from a passphrase.
+//! - `passphrase`: Argon2id for [`PassphraseProvider`], which derives with PBKDF2 without it.
+//! - `os-keyring`: `OsKeyringProvider`, a key in the keyring of the operating system.
 //! - `cli`: the `strongroom` command, with `json` and `passphrase`.
 //! - `testing`: the module `testing` with test doubles and conformance suites for the seams. It only adds items.
 
@@ -77,7 +78,8 @@ pub use crate::clock::{Clock, SystemClock};
 pub use crate::entropy::{Entropy, EntropyError, OsEntropy};
 pub use crate::envelope::key_file::KeyFileProvider;
 pub use crate::envelope::keyring::{KeyDescription, LocalKeyring};
-#[cfg(feature = "passphrase")]
+#[cfg(feature = "os-keyring")]
+pub use crate::envelope::os_keyring::OsKeyringProvider;
 pub use crate::envelope::passphrase::{PassphraseParameters, PassphraseProvider};
 pub use crate::envelope::provider::{
     Call, DataKey, EncryptionContext, KEY_NAME_BYTES_MAX, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, KeyState,

@@ -23,7 +23,7 @@ use crate::files;
 const ID: &str = "key-file";
 
 const MAGIC: &str = "strongroom-key-file ";
-const FORMAT: u16 = 1;
+pub(super) const FORMAT: u16 = 1;
 
 /// `sha256 `, 64 digits and the end of the line. The last line of every format.
 const CHECKSUM_LINE_BYTES: usize = 72;
@@ -34,8 +34,8 @@ const FILE_BYTES_MAX: usize = 4096;
 /// A [`KeyProvider`] with a single key of 32 bytes, kept in a text file.
 ///
 /// Every key id, ARN and alias is accepted and stands for the same key, and keys have no states, as with
-/// [`StaticKey`](crate::StaticKey). What was wrapped names the file's key id, so that another key file is told apart from
-/// damage. For keys with names and states see [`LocalKeyring`](crate::LocalKeyring).
+/// [`StaticKey`](crate::StaticKey). What was wrapped names the file's key id, which is also the version of the key, so that
+/// another key file is told apart from damage. For keys with names and states see [`LocalKeyring`](crate::LocalKeyring).
 ///
 /// The file holds the key in the clear, so it is as precious as the secrets, and it is never changed: back it up once,
 /// apart from the store. Whoever has only one of the two has nothing, and whoever loses the file loses the secrets. Keep it
@@ -198,7 +198,7 @@ impl KeyFileProvider {
         // More room than is read, so that the buffer never grows while it holds the key.
         let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 64));
         file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-        let (key_id, key) = decode(&bytes).map_err(|unreadable| match unreadable {
+        let (key_id, key) = decode(MAGIC, &bytes).map_err(|unreadable| match unreadable {
             Unreadable::Damaged => FileProblem::Damaged(path.to_owned()),
             Unreadable::NewerFormat(found) => FileProblem::NewerFormat { path: path.to_owned(), found },
         })?;
@@ -210,7 +210,7 @@ impl KeyFileProvider {
         let entropy = OsEntropy::default();
         let key_id = random_uuid(&entropy)?.to_string();
         let key = SealingKey::fill(|bytes| crate::entropy::Entropy::fill(&entropy, bytes))?;
-        if place(path, &key_id, encode(&key_id, key.expose()).as_bytes())? {
+        if place(path, &key_id, encode(MAGIC, &key_id, key.expose()).as_bytes())? {
             Ok(Some(Self { path: path.to_owned(), key_id, key }))
         } else {
             Ok(None)
@@ -259,12 +259,12 @@ fn is_writable_by_others(_: &Metadata) -> bool {
     false
 }
 
-/// The text of a key file.
-fn encode(key_id: &str, key: &[u8; KEY_BYTES]) -> Zeroizing<String> {
+/// The text of a key file, or of another place where one key is kept, which begins in another way.
+pub(super) fn encode(magic: &str, key_id: &str, key: &[u8; KEY_BYTES]) -> Zeroizing<String> {
     // More than is needed: the text must never grow while it holds the key.
     let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX));
     // Writing to a `String` cannot fail.
-    let _ = write!(text, "{MAGIC}{FORMAT}\nid {key_id}\nkey ");
+    let _ = write!(text, "{magic}{FORMAT}\nid {key_id}\nkey ");
     for byte in key {
         let _ = write!(text, "{byte:02x}");
     }
@@ -286,18 +286,18 @@ fn checksum_line(body: &[u8]) -> String {
 
 /// Why the text of a key file cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unreadable {
+pub(super) enum Unreadable {
     Damaged,
     NewerFormat(u16),
 }
 
-/// The key id and the key in the text of a key file.
-fn decode(bytes: &[u8]) -> Result<(String, SealingKey), Unreadable> {
+/// The key id and the key in such a text.
+pub(super) fn decode(magic: &str, bytes: &[u8]) -> Result<(String, SealingKey), Unreadable> {
     let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_LINE_BYTES>().ok_or(Unreadable::Damaged)?;
     if bytes.len() > FILE_BYTES_MAX || checksum_line(body).as_bytes() != checksum {
         return Err(Unreadable::Damaged);
     }
-    let lines = std::str::from_utf8(body).ok().and_then(|text| text.strip_prefix(MAGIC)?.split_once('\n'));
+    let lines = std::str::from_utf8(body).ok().and_then(|text| text.strip_prefix(magic)?.split_once('\n'));
     let (format, lines) = lines.ok_or(Unreadable::Damaged)?;
     match format.parse::<u16>() {
         // A number can be written in other ways than ours.
@@ -343,7 +343,9 @@ impl KeyProvider for KeyFileProvider {
     }
 
     fn resolve(&self, scope: &KeyScope<'_>, key: KeyRef<'_>, _: &Call<'_>) -> Result<KeyHandle, KeyError> {
-        Ok(OnlyKey::resolve(scope, key))
+        let mut handle = OnlyKey::resolve(scope, key);
+        handle.version = self.key_id.as_str().into();
+        Ok(handle)
     }
 
     fn wrap(
@@ -353,7 +355,9 @@ impl KeyProvider for KeyFileProvider {
         context: &EncryptionContext<'_>,
         call: &Call<'_>,
     ) -> Result<WrappedKey, KeyError> {
-        self.only().wrap(&key.arn, data_key, context, call.entropy)
+        let mut wrapped = self.only().wrap(&key.arn, data_key, context, call.entropy)?;
+        wrapped.key_version = self.key_id.as_str().into();
+        Ok(wrapped)
     }
 
     fn unwrap(&self, wrapped: &WrappedKey, context: &EncryptionContext<'_>, _: &Call<'_>) -> Result<DataKey, KeyError> {

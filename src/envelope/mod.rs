@@ -9,7 +9,8 @@ pub(crate) mod key_file;
 pub(crate) mod keyring;
 mod keyring_file;
 pub(crate) mod local;
-#[cfg(feature = "passphrase")]
+#[cfg(feature = "os-keyring")]
+pub(crate) mod os_keyring;
 pub(crate) mod passphrase;
 pub(crate) mod provider;
 pub(crate) mod root;
@@ -414,7 +415,7 @@ pub(crate) fn open_root(
     wrapped: &WrappedKey,
 ) -> std::result::Result<DataKey, Error> {
     let store = store.to_string();
-    open_key(provider, entropy, "store's root key", wrapped, &EncryptionContext::new(&root_context(&store)))
+    open_key(provider, entropy, ["store", "root key"], wrapped, &EncryptionContext::new(&root_context(&store)))
 }
 
 /// Opens the key of an export.
@@ -425,13 +426,13 @@ pub(crate) fn open_export_key(
     wrapped: &WrappedKey,
 ) -> Result<DataKey> {
     let export = export.to_string();
-    open_key(provider, entropy, "export's key", wrapped, &EncryptionContext::new(&export_context(&export)))
+    open_key(provider, entropy, ["export", "key"], wrapped, &EncryptionContext::new(&export_context(&export)))
 }
 
 fn open_key(
     provider: &dyn KeyProvider,
     entropy: &dyn Entropy,
-    what: &str,
+    [owner, what]: [&str; 2],
     wrapped: &WrappedKey,
     context: &EncryptionContext<'_>,
 ) -> Result<DataKey> {
@@ -440,10 +441,15 @@ fn open_key(
         if failure.error.is_outage() {
             return on_read(failure);
         }
-        let text = format!(
-            "the key provider cannot open this {what}, which is wrapped under `{}`: {}",
-            failure.key, failure.error
-        );
+        let text = match failure.error {
+            KeyError::WrongPassphrase => format!(
+                "this is not the passphrase of the {owner}: it was made with another one, or changed to another one since"
+            ),
+            _ => format!(
+                "the key provider cannot open this {owner}'s {what}, which is wrapped under `{}`: {}",
+                failure.key, failure.error
+            ),
+        };
         let fault = KeyFault::new(failure.key, failure.error.reason(), failure.operation);
         Error::new(ErrorKind::WrongKey(fault), text).with_source(failure.error)
     })
@@ -477,7 +483,12 @@ pub(crate) fn unopened(error: OpenError) -> Error {
 fn on_write(failure: ProviderFailure) -> Error {
     let (text, make): (&str, fn(KeyFault) -> ErrorKind) = match failure.error {
         KeyError::NotFound | KeyError::AccessDenied => ("Access to KMS is not allowed", ErrorKind::KeyAccessDenied),
-        KeyError::Disabled | KeyError::PendingDeletion | KeyError::PendingImport | KeyError::Corrupt => (
+        KeyError::Disabled
+        | KeyError::PendingDeletion
+        | KeyError::PendingImport
+        | KeyError::Corrupt
+        | KeyError::WrongPassphrase
+        | KeyError::Unsupported => (
             "Secrets Manager can't encrypt the protected secret text using the provided KMS key. Check that the KMS key \
              is available, enabled, and not in an invalid state.",
             ErrorKind::EncryptionFailure,
@@ -490,6 +501,8 @@ fn on_write(failure: ProviderFailure) -> Error {
     key_error(failure, text, make)
 }
 
+const CANNOT_DECRYPT: &str = "Secrets Manager can't decrypt the protected secret text using the provided KMS key.";
+
 /// What a caller that reads a value is told.
 fn on_read(failure: ProviderFailure) -> Error {
     match failure.error {
@@ -497,16 +510,17 @@ fn on_read(failure: ProviderFailure) -> Error {
         KeyError::Throttled | KeyError::Unavailable | KeyError::Timeout | KeyError::Entropy | KeyError::Internal => {
             outage(failure)
         }
+        KeyError::Unsupported => {
+            let text = format!("{CANNOT_DECRYPT} Here, {}.", failure.error);
+            key_error(failure, text, ErrorKind::DecryptionFailure)
+        }
         KeyError::NotFound
         | KeyError::Disabled
         | KeyError::PendingDeletion
         | KeyError::PendingImport
         | KeyError::WrongUsage
-        | KeyError::Corrupt => key_error(
-            failure,
-            "Secrets Manager can't decrypt the protected secret text using the provided KMS key.",
-            ErrorKind::DecryptionFailure,
-        ),
+        | KeyError::Corrupt
+        | KeyError::WrongPassphrase => key_error(failure, CANNOT_DECRYPT, ErrorKind::DecryptionFailure),
     }
 }
 

@@ -1,19 +1,25 @@
-//! A key that is derived from a passphrase with Argon2id. The only file that names `argon2`.
+//! A key that is derived from a passphrase, with Argon2id (feature `passphrase`) or with PBKDF2.
 //!
 //! Every wrapped key carries what its key was derived with, in front and authenticated. The root key's wrap is part of the
 //! store's header, so this is also how a store remembers its parameters and its salt.
+
+#[cfg(feature = "passphrase")]
+mod argon2id;
+mod derived;
+pub(crate) mod pbkdf2;
+mod setting;
 
 use std::fmt;
 #[cfg(feature = "testing")]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
-use zeroize::Zeroize;
-
 use crate::entropy::Entropy;
-use crate::envelope::ad::{self, Ad, Fields};
+use crate::envelope::ad::{self, Ad};
 use crate::envelope::local::only_key;
+use crate::envelope::passphrase::derived::{Derived, Keys, Known, Passphrase};
+pub use crate::envelope::passphrase::setting::PassphraseParameters;
+use crate::envelope::passphrase::setting::{Floor, SALT_BYTES, Setting};
 use crate::envelope::provider::{
     Call, DataKey, EncryptionContext, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, WrappedKey,
 };
@@ -22,103 +28,11 @@ use crate::error::{Error, Result};
 use crate::model::value::SecretString;
 
 const ID: &str = "passphrase";
+/// The version in the associated data. What tells keys apart is the prefix, which is there too.
 const VERSION: u32 = 1;
 
-/// The form of what stands in front of a wrapped key.
-const FORMAT: u16 = 1;
-/// Argon2id, version 0x13 of the algorithm.
-const ARGON2ID: u8 = 1;
-const SALT_BYTES: usize = 16;
-const PREFIX_BYTES: usize = 2 + 1 + 3 * 4 + SALT_BYTES;
-
-/// Derived keys that are kept at a time.
-const KEYS_MAX: usize = 4;
-
-/// The minimum that OWASP recommends.
-const WEAKEST: PassphraseParameters = PassphraseParameters { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
-/// Beyond this, opening a store is an attack on the machine.
-const STRONGEST: PassphraseParameters = PassphraseParameters { memory_kib: 1024 * 1024, passes: 64, lanes: 16 };
-/// The second choice of RFC 9106, for machines that cannot spare 2 GiB.
-const RECOMMENDED: PassphraseParameters = PassphraseParameters { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
-#[cfg(feature = "testing")]
-const CHEAP: PassphraseParameters = PassphraseParameters { memory_kib: 64, passes: 1, lanes: 1 };
-
-/// What deriving a key from a passphrase costs: us once for each opening, an attacker once for each guess.
-///
-/// The default, 64 MiB of memory in 3 passes with 4 lanes, is the second recommendation of RFC 9106 and takes about a
-/// fifth of a second.
-///
-/// # Limits
-///
-/// - Memory: 19,456 (19 MiB, OWASP's minimum) to 1,048,576 KiB (1 GiB).
-/// - Passes: 2 to 64.
-/// - Lanes: 1 to 16.
-///
-/// They are checked by [`PassphraseProvider::with_parameters`], and again for every wrapped key that is read.
-///
-/// ```
-/// use strongroom::{PassphraseParameters, PassphraseProvider};
-///
-/// let parameters = PassphraseParameters::new().memory_kib(128 * 1024).passes(4);
-/// let provider = PassphraseProvider::with_parameters("correct horse battery staple", parameters)?;
-/// # drop(provider);
-/// # Ok::<(), strongroom::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PassphraseParameters {
-    memory_kib: u32,
-    passes: u32,
-    lanes: u32,
-}
-
-impl PassphraseParameters {
-    /// The default parameters.
-    #[must_use]
-    pub fn new() -> Self {
-        RECOMMENDED
-    }
-
-    /// Memory in KiB. Default: 65,536.
-    #[must_use]
-    pub fn memory_kib(mut self, memory_kib: u32) -> Self {
-        self.memory_kib = memory_kib;
-        self
-    }
-
-    /// Passes over the memory. Default: 3.
-    #[must_use]
-    pub fn passes(mut self, passes: u32) -> Self {
-        self.passes = passes;
-        self
-    }
-
-    /// Lanes. Default: 4. They are computed one after another here.
-    #[must_use]
-    pub fn lanes(mut self, lanes: u32) -> Self {
-        self.lanes = lanes;
-        self
-    }
-
-    /// The first parameter that is out of bounds: what it is, what was found, and the bounds.
-    fn out_of_bounds(&self, weakest: &Self) -> Option<(&'static str, u32, [u32; 2])> {
-        let Self { memory_kib, passes, lanes } = *self;
-        [
-            ("KiB of memory", memory_kib, [weakest.memory_kib, STRONGEST.memory_kib]),
-            ("passes", passes, [weakest.passes, STRONGEST.passes]),
-            ("lanes", lanes, [weakest.lanes, STRONGEST.lanes]),
-        ]
-        .into_iter()
-        .find(|(_, found, [least, most])| !(least..=most).contains(&found))
-    }
-}
-
-impl Default for PassphraseParameters {
-    fn default() -> Self {
-        RECOMMENDED
-    }
-}
-
-/// A [`KeyProvider`] whose single key is derived from a passphrase, with Argon2id (feature `passphrase`).
+/// A [`KeyProvider`] whose single key is derived from a passphrase: with Argon2id (feature `passphrase`), or with PBKDF2
+/// in any build; see [`PassphraseParameters`].
 ///
 /// Every key id, ARN and alias is accepted and stands for the same key, and keys have no states, as with
 /// [`StaticKey`](crate::StaticKey).
@@ -131,16 +45,26 @@ impl Default for PassphraseParameters {
 /// character and an `é` that is two make two passphrases, so an application that takes it from a keyboard should normalise
 /// it (NFC) first.
 ///
+/// # Changing the passphrase
+///
+/// [`change_to`](Self::change_to) gives the provider a second passphrase: from then on everything is wrapped under the new
+/// one, with a salt of its own, and what was wrapped under the old one still unwraps. The version of the key that
+/// [`resolve`](KeyProvider::resolve) and wrapped keys name is different for every passphrase, salt and set of parameters,
+/// so that what is not yet wrapped under the newest can be told. Whoever does not know whether an earlier change came to
+/// its end opens the store with both, by [`changing`](Self::changing).
+///
 /// # Errors when a store is opened
 ///
-/// With another passphrase, opening fails with [`ErrorKind::WrongKey`](crate::ErrorKind::WrongKey). A damaged header is
-/// found by its checksum before that and is [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted). Limiting the rate of
-/// guesses is the application's business. Where memory runs out, it is
-/// [`ErrorKind::KeyProviderOutage`](crate::ErrorKind::KeyProviderOutage).
+/// With another passphrase, opening fails with [`ErrorKind::WrongKey`](crate::ErrorKind::WrongKey), whose reason is
+/// [`KeyFaultReason::WrongPassphrase`](crate::KeyFaultReason::WrongPassphrase). A damaged header is found by its checksum
+/// before that and is [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted). Limiting the rate of guesses is the
+/// application's business. A store whose key was derived with Argon2id does not open in a build without the feature
+/// `passphrase`; the reason is [`KeyFaultReason::Unsupported`](crate::KeyFaultReason::Unsupported). Where memory runs out,
+/// it is [`ErrorKind::KeyProviderOutage`](crate::ErrorKind::KeyProviderOutage).
 ///
 /// # Builds without optimisation
 ///
-/// Deriving a key takes seconds there. Put this into the application's `Cargo.toml`:
+/// Argon2id takes seconds there. Put this into the application's `Cargo.toml`:
 ///
 /// ```toml
 /// [profile.dev.package.argon2]
@@ -149,7 +73,7 @@ impl Default for PassphraseParameters {
 /// opt-level = 3
 /// ```
 ///
-/// Clones share the derived keys.
+/// Clones share the passphrases and the derived keys.
 ///
 /// ```
 /// use strongroom::{PassphraseProvider, SecretStore};
@@ -165,25 +89,13 @@ pub struct PassphraseProvider {
 }
 
 struct Shared {
-    passphrase: SecretString,
-    parameters: PassphraseParameters,
-    /// Weaker parameters are refused when they are read.
-    weakest: PassphraseParameters,
-    /// Keys that have opened something or were made here.
-    ///
-    /// INVARIANT: at most [`KEYS_MAX`]; the first one wraps, and is never exchanged for another.
-    keys: RwLock<Vec<(Setting, Arc<SealingKey>)>>,
+    /// Weaker parameters are refused when they are asked for and when they are read.
+    floor: Floor,
+    keys: RwLock<Keys>,
     /// Held while a key is derived, so that nobody derives the same key at the same time. Not needed to use a key.
     deriving: Mutex<()>,
     #[cfg(feature = "testing")]
     derivations: AtomicU64,
-}
-
-/// What a key is derived with, besides the passphrase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Setting {
-    parameters: PassphraseParameters,
-    salt: [u8; SALT_BYTES],
 }
 
 impl PassphraseProvider {
@@ -193,7 +105,7 @@ impl PassphraseProvider {
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): the passphrase is empty.
     pub fn new(passphrase: impl Into<SecretString>) -> Result<Self> {
-        Self::with_parameters(passphrase, RECOMMENDED)
+        Self::with_parameters(passphrase, PassphraseParameters::new())
     }
 
     /// A provider with other parameters for new stores.
@@ -203,7 +115,34 @@ impl PassphraseProvider {
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): the passphrase is empty, or a parameter is outside
     /// the limits of [`PassphraseParameters`].
     pub fn with_parameters(passphrase: impl Into<SecretString>, parameters: PassphraseParameters) -> Result<Self> {
-        Self::assemble(passphrase.into(), parameters, WEAKEST)
+        Self::assemble(passphrase.into(), None, parameters, Floor::SAFE)
+    }
+
+    /// A provider with two passphrases: `new` wraps, with the default parameters, and both unwrap.
+    ///
+    /// For a store whose passphrase was being changed when the process ended, of which some keys may be wrapped under the
+    /// one and some under the other. If both are the same, this is [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): a passphrase is empty.
+    ///
+    /// ```
+    /// use strongroom::{CreateSecretRequest, GetSecretValueRequest, MemoryBackend, PassphraseProvider, SecretStore};
+    ///
+    /// let backend = MemoryBackend::new();
+    /// let open = |provider| SecretStore::with_backend(backend.clone()).key_provider(provider).open();
+    /// let store = open(PassphraseProvider::new("correct horse")?)?;
+    /// store.default_secrets_manager().create_secret(CreateSecretRequest::new("a").secret_string("b"))?;
+    /// store.close()?;
+    ///
+    /// let store = open(PassphraseProvider::changing("correct horse", "battery staple")?)?;
+    /// let read = store.default_secrets_manager().get_secret_value(GetSecretValueRequest::new("a"))?;
+    /// assert_eq!(read.secret_string.unwrap().expose(), "b");
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    pub fn changing(old: impl Into<SecretString>, new: impl Into<SecretString>) -> Result<Self> {
+        Self::assemble(new.into(), Some(old.into()), PassphraseParameters::new(), Floor::SAFE)
     }
 
     /// A provider that derives its key in no time and protects nothing. Stores that are made with it open with such a
@@ -214,7 +153,31 @@ impl PassphraseProvider {
     /// As [`new`](Self::new).
     #[cfg(feature = "testing")]
     pub fn cheap_for_tests(passphrase: impl Into<SecretString>) -> Result<Self> {
-        Self::assemble(passphrase.into(), CHEAP, CHEAP)
+        Self::cheap_with_parameters_for_tests(passphrase, PassphraseParameters::cheap())
+    }
+
+    /// As [`cheap_for_tests`](Self::cheap_for_tests), with parameters that may be as weak as that: 64 KiB, 1 pass and
+    /// 1 lane of Argon2id, 1 iteration of PBKDF2.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_parameters`](Self::with_parameters).
+    #[cfg(feature = "testing")]
+    pub fn cheap_with_parameters_for_tests(
+        passphrase: impl Into<SecretString>,
+        parameters: PassphraseParameters,
+    ) -> Result<Self> {
+        Self::assemble(passphrase.into(), None, parameters, Floor::FOR_TESTS)
+    }
+
+    /// As [`changing`](Self::changing), with keys as [`cheap_for_tests`](Self::cheap_for_tests) derives them.
+    ///
+    /// # Errors
+    ///
+    /// As [`changing`](Self::changing).
+    #[cfg(feature = "testing")]
+    pub fn cheap_changing_for_tests(old: impl Into<SecretString>, new: impl Into<SecretString>) -> Result<Self> {
+        Self::assemble(new.into(), Some(old.into()), PassphraseParameters::cheap(), Floor::FOR_TESTS)
     }
 
     /// How many keys were derived so far, by this provider and its clones (feature `testing`).
@@ -224,24 +187,60 @@ impl PassphraseProvider {
         self.shared.derivations.load(Ordering::Relaxed)
     }
 
+    /// Changes the passphrase, for this provider and its clones, and keeps the parameters that the provider has for new
+    /// stores.
+    ///
+    /// Whatever is wrapped after this returns is wrapped under the new passphrase, with a new salt that is drawn when it is
+    /// first needed; nothing is derived here. What was wrapped under the old one still unwraps, and has to be wrapped anew
+    /// before the old passphrase can be forgotten. A change to the same passphrase makes a new salt only.
+    ///
+    /// At most two passphrases are known at a time. Another change forgets the older one of them, or the newer one if
+    /// nothing was wrapped or unwrapped under it yet: finish one change before the next.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): the passphrase is empty. Nothing is changed then.
+    ///
+    /// ```
+    /// use strongroom::PassphraseProvider;
+    ///
+    /// let provider = PassphraseProvider::new("correct horse")?;
+    /// provider.change_to("battery staple")?;
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    pub fn change_to(&self, passphrase: impl Into<SecretString>) -> Result<()> {
+        let parameters = self.shared.read().parameters();
+        self.change_to_with_parameters(passphrase, parameters)
+    }
+
+    /// Changes the passphrase and the parameters, as [`change_to`](Self::change_to).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): the passphrase is empty, or a parameter is outside
+    /// the limits of [`PassphraseParameters`]. Nothing is changed then.
+    pub fn change_to_with_parameters(
+        &self,
+        passphrase: impl Into<SecretString>,
+        parameters: PassphraseParameters,
+    ) -> Result<()> {
+        let passphrase = checked(passphrase.into())?;
+        require_bounded(&parameters, &self.shared.floor)?;
+        self.shared.write().change(passphrase, parameters);
+        Ok(())
+    }
+
     fn assemble(
         passphrase: SecretString,
+        older: Option<SecretString>,
         parameters: PassphraseParameters,
-        weakest: PassphraseParameters,
+        floor: Floor,
     ) -> Result<Self> {
-        if passphrase.expose().is_empty() {
-            return Err(Error::configuration("a passphrase must not be empty"));
-        }
-        if let Some((what, found, [least, most])) = parameters.out_of_bounds(&weakest) {
-            return Err(Error::configuration(format!(
-                "a passphrase needs {least} to {most} {what}, and {found} were asked for"
-            )));
-        }
+        let (passphrase, older) = (checked(passphrase)?, older.map(checked).transpose()?);
+        require_bounded(&parameters, &floor)?;
         let shared = Shared {
-            passphrase,
-            parameters,
-            weakest,
-            keys: RwLock::default(),
+            floor,
+            keys: RwLock::new(Keys::new(passphrase, older, parameters)),
             deriving: Mutex::default(),
             #[cfg(feature = "testing")]
             derivations: AtomicU64::new(0),
@@ -250,117 +249,124 @@ impl PassphraseProvider {
     }
 }
 
+fn checked(passphrase: SecretString) -> Result<SecretString> {
+    if passphrase.expose().is_empty() {
+        Err(Error::configuration("a passphrase must not be empty"))
+    } else {
+        Ok(passphrase)
+    }
+}
+
+fn require_bounded(parameters: &PassphraseParameters, floor: &Floor) -> Result<()> {
+    parameters.out_of_bounds(floor).map_or(Ok(()), |(what, found, [least, most])| {
+        Err(Error::configuration(format!("a passphrase needs {least} to {most} {what}, and {found} were asked for")))
+    })
+}
+
 impl Shared {
-    /// The key that wraps: the first that this provider used, or one with a salt of its own.
-    fn wrapping_key(&self, entropy: &dyn Entropy) -> Result<(Setting, Arc<SealingKey>), KeyError> {
-        if let Some(first) = self.first() {
-            return Ok(first);
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Keys> {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is wrapped with: the first setting that this provider used, or one with a salt of its own.
+    fn wrapping_setting(&self, entropy: &dyn Entropy) -> Result<Setting, KeyError> {
+        if let Some(setting) = self.read().setting() {
+            return Ok(setting);
+        }
+        self.draw(entropy).map(|(_, setting)| setting)
+    }
+
+    /// What is wrapped with, made if there is nothing yet.
+    fn draw(&self, entropy: &dyn Entropy) -> Result<(Arc<Passphrase>, Setting), KeyError> {
+        let mut keys = self.write();
+        let setting = match keys.setting() {
+            Some(setting) => setting,
+            None => {
+                let mut salt = [0; SALT_BYTES];
+                entropy.fill(&mut salt)?;
+                keys.set_salt(salt)
+            }
+        };
+        Ok((keys.newest(), setting))
+    }
+
+    fn wrapping_key(&self, entropy: &dyn Entropy) -> Result<Derived, KeyError> {
+        if let Some(wrapping) = self.wrapping() {
+            return Ok(wrapping);
         }
         let _turn = self.deriving.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(first) = self.first() {
-            return Ok(first);
+        if let Some(wrapping) = self.wrapping() {
+            return Ok(wrapping);
         }
-        let mut salt = [0; SALT_BYTES];
-        entropy.fill(&mut salt)?;
-        let setting = Setting { parameters: self.parameters, salt };
-        let key = Arc::new(self.derive(&setting)?);
-        self.remember(setting, Arc::clone(&key));
-        Ok((setting, key))
+        let (passphrase, setting) = self.draw(entropy)?;
+        let derived = self.derive(passphrase, setting)?;
+        self.write().prove(derived.clone());
+        Ok(derived)
     }
 
-    /// Opens something with the key of a setting. A key is remembered once it has opened something, so that forged
-    /// settings neither push out a key that is needed nor decide what is wrapped with.
-    fn with_key<T>(&self, setting: Setting, open: impl Fn(&SealingKey) -> Result<T, KeyError>) -> Result<T, KeyError> {
-        if let Some(key) = self.known(&setting) {
-            return open(&key);
+    fn wrapping(&self) -> Option<Derived> {
+        self.read().wrapping()
+    }
+
+    /// Opens something with a key of a setting. A key wraps, and pushes out others, only once it has opened something, so
+    /// that forged settings neither push out a key that is needed nor decide what is wrapped with.
+    ///
+    /// Every passphrase is tried with every setting once, as long as there is room for what came of it.
+    fn open_with<T>(&self, setting: Setting, open: impl Fn(&SealingKey) -> Option<T>) -> Result<T, KeyError> {
+        if let Some(outcome) = self.open_with_known(setting, &open) {
+            return outcome;
         }
         let _turn = self.deriving.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = self.known(&setting) {
-            return open(&key);
+        // Somebody else may have derived it in the meantime.
+        if let Some(outcome) = self.open_with_known(setting, &open) {
+            return outcome;
         }
-        let key = self.derive(&setting)?;
-        let opened = open(&key)?;
-        self.remember(setting, Arc::new(key));
-        Ok(opened)
-    }
-
-    fn first(&self) -> Option<(Setting, Arc<SealingKey>)> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).first().cloned()
-    }
-
-    fn known(&self, setting: &Setting) -> Option<Arc<SealingKey>> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().find(|(known, _)| known == setting).map(|(_, key)| Arc::clone(key))
-    }
-
-    fn remember(&self, setting: Setting, key: Arc<SealingKey>) {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= KEYS_MAX {
-            // The oldest but the first.
-            keys.remove(1);
+        let Known::Open { untried, .. } = self.known(setting) else { return Err(KeyError::Corrupt) };
+        for passphrase in untried {
+            let derived = self.derive(passphrase, setting)?;
+            if let Some(opened) = open(&derived.key) {
+                self.write().prove(derived);
+                return Ok(opened);
+            }
+            self.write().keep_tried(derived);
         }
-        keys.push((setting, key));
+        Err(KeyError::WrongPassphrase)
     }
 
-    fn derive(&self, setting: &Setting) -> Result<SealingKey, KeyError> {
+    /// `None`: a key has to be derived.
+    fn open_with_known<T>(
+        &self,
+        setting: Setting,
+        open: &impl Fn(&SealingKey) -> Option<T>,
+    ) -> Option<Result<T, KeyError>> {
+        match self.known(setting) {
+            // The salt is random, so no other passphrase goes with it.
+            Known::Proven(derived) => Some(open(&derived.key).ok_or(KeyError::Corrupt)),
+            Known::Open { tried, untried } => {
+                for derived in tried {
+                    if let Some(opened) = open(&derived.key) {
+                        self.write().prove(derived);
+                        return Some(Ok(opened));
+                    }
+                }
+                untried.is_empty().then_some(Err(KeyError::WrongPassphrase))
+            }
+        }
+    }
+
+    fn known(&self, setting: Setting) -> Known {
+        self.read().known(&setting)
+    }
+
+    fn derive(&self, passphrase: Arc<Passphrase>, setting: Setting) -> Result<Derived, KeyError> {
         #[cfg(feature = "testing")]
         self.derivations.fetch_add(1, Ordering::Relaxed);
-        derive(self.passphrase.expose(), setting)
-    }
-}
-
-/// Argon2id of the passphrase, as UTF-8. The setting is within bounds.
-fn derive(passphrase: &str, setting: &Setting) -> Result<SealingKey, KeyError> {
-    let Setting { parameters: PassphraseParameters { memory_kib, passes, lanes }, salt } = setting;
-    // Fewer than 8 KiB for each lane is no Argon2; only parameters for tests can be like that.
-    let parameters = Params::new(*memory_kib, *passes, *lanes, Some(KEY_BYTES)).map_err(|_| KeyError::Corrupt)?;
-    let mut memory = Memory::new(parameters.block_count())?;
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
-    SealingKey::fill(|key| argon2.hash_password_into_with_memory(passphrase.as_bytes(), salt, key, &mut memory.0))
-        .map_err(|_| KeyError::Internal)
-}
-
-/// Argon2's memory, from whose last blocks the key could be computed: wiped on drop, which the crate's own is not.
-struct Memory(Vec<Block>);
-
-impl Memory {
-    fn new(blocks: usize) -> Result<Self, KeyError> {
-        let mut memory = Vec::new();
-        memory.try_reserve_exact(blocks).map_err(|_| KeyError::Internal)?;
-        memory.resize(blocks, Block::new());
-        Ok(Self(memory))
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // Not the vector as a whole: that would also wipe, byte by byte, room that was never used.
-        self.0.iter_mut().for_each(Zeroize::zeroize);
-    }
-}
-
-impl Setting {
-    /// What stands in front of a wrapped key.
-    fn encode(&self) -> Vec<u8> {
-        let Self { parameters: PassphraseParameters { memory_kib, passes, lanes }, salt } = self;
-        let mut prefix = Vec::with_capacity(PREFIX_BYTES);
-        prefix.extend_from_slice(&FORMAT.to_be_bytes());
-        prefix.push(ARGON2ID);
-        for number in [memory_kib, passes, lanes] {
-            prefix.extend_from_slice(&number.to_be_bytes());
-        }
-        prefix.extend_from_slice(salt);
-        prefix
-    }
-
-    /// `None` for another format, another function, and parameters that are too weak or too expensive.
-    fn decode(prefix: &[u8; PREFIX_BYTES], weakest: &PassphraseParameters) -> Option<Self> {
-        let mut fields = Fields::new(prefix);
-        let is_known = u16::from_be_bytes(fields.array()?) == FORMAT && fields.array()? == [ARGON2ID];
-        let mut number = || fields.array().map(u32::from_be_bytes);
-        let parameters = PassphraseParameters { memory_kib: number()?, passes: number()?, lanes: number()? };
-        let is_bounded = parameters.out_of_bounds(weakest).is_none();
-        (is_known && is_bounded).then_some(Self { parameters, salt: fields.array()? })
+        let key = Arc::new(setting.derive(passphrase.expose())?);
+        Ok(Derived { passphrase, setting, key })
     }
 }
 
@@ -374,8 +380,10 @@ impl KeyProvider for PassphraseProvider {
         ID
     }
 
-    fn resolve(&self, scope: &KeyScope<'_>, key: KeyRef<'_>, _: &Call<'_>) -> Result<KeyHandle, KeyError> {
-        Ok(only_key(scope, key, VERSION))
+    fn resolve(&self, scope: &KeyScope<'_>, key: KeyRef<'_>, call: &Call<'_>) -> Result<KeyHandle, KeyError> {
+        let mut handle = only_key(scope, key, VERSION);
+        handle.version = self.shared.wrapping_setting(call.entropy)?.key_version().into();
+        Ok(handle)
     }
 
     fn wrap(
@@ -385,11 +393,11 @@ impl KeyProvider for PassphraseProvider {
         context: &EncryptionContext<'_>,
         call: &Call<'_>,
     ) -> Result<WrappedKey, KeyError> {
-        let (setting, derived) = self.shared.wrapping_key(call.entropy)?;
+        let Derived { setting, key: derived, .. } = self.shared.wrapping_key(call.entropy)?;
         let mut blob = setting.encode();
         let ad = bound_to(context, &key.arn, &blob);
         derived.seal_into(Label::Wrap, ad.as_bytes(), data_key.expose(), call.entropy, &mut blob)?;
-        Ok(WrappedKey::new(ID, key.arn.clone(), VERSION.to_string(), blob))
+        Ok(WrappedKey::new(ID, key.arn.clone(), setting.key_version(), blob))
     }
 
     fn unwrap(&self, wrapped: &WrappedKey, context: &EncryptionContext<'_>, _: &Call<'_>) -> Result<DataKey, KeyError> {
@@ -397,15 +405,15 @@ impl KeyProvider for PassphraseProvider {
             return Err(KeyError::NotFound);
         }
         let (prefix, sealed) = wrapped.blob.split_first_chunk().ok_or(KeyError::Corrupt)?;
-        let setting = Setting::decode(prefix, &self.shared.weakest).ok_or(KeyError::Corrupt)?;
+        let setting = Setting::decode(prefix, &self.shared.floor).ok_or(KeyError::Corrupt)?;
         // What cannot be opened with any key is not worth deriving one.
         if sealed.len() != sealed_len(KEY_BYTES) {
             return Err(KeyError::Corrupt);
         }
         let ad = bound_to(context, &wrapped.key_arn, prefix);
-        self.shared.with_key(setting, |key| {
-            let opened = key.open(Label::Wrap, ad.as_bytes(), sealed).map_err(|_| KeyError::Corrupt)?;
-            DataKey::from_slice(&opened).ok_or(KeyError::Corrupt)
+        self.shared.open_with(setting, |key| {
+            let opened = key.open(Label::Wrap, ad.as_bytes(), sealed).ok()?;
+            DataKey::from_slice(&opened)
         })
     }
 }
@@ -414,30 +422,7 @@ impl fmt::Debug for PassphraseProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PassphraseProvider")
             .field("passphrase", &"[redacted]")
-            .field("parameters", &self.shared.parameters)
+            .field("parameters", &self.shared.read().parameters())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use argon2::{AssociatedData, ParamsBuilder};
-
-    use super::*;
-
-    /// RFC 9106, section 5.3.
-    #[test]
-    fn the_crate_computes_the_example_of_the_rfc() {
-        let mut parameters = ParamsBuilder::new();
-        parameters.m_cost(32).t_cost(3).p_cost(4).output_len(32).data(AssociatedData::new(&[4; 12]).unwrap());
-        let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
-        let argon2 = Argon2::new_with_secret(&[3; 8], algorithm, version, parameters.build().unwrap()).unwrap();
-        let mut tag = [0; 32];
-        argon2.hash_password_into(&[1; 32], &[2; 16], &mut tag).unwrap();
-        let expected = [
-            0x0d, 0x64, 0x0d, 0xf5, 0x8d, 0x78, 0x76, 0x6c, 0x08, 0xc0, 0x37, 0xa3, 0x4a, 0x8b, 0x53, 0xc9, 0xd0, 0x1e,
-            0xf0, 0x45, 0x2d, 0x75, 0xb6, 0x5e, 0xb5, 0x25, 0x20, 0xe9, 0x6b, 0x01, 0xe6, 0x59,
-        ];
-        assert_eq!(tag, expected);
     }
 }

@@ -474,6 +474,12 @@ pub enum KeyError {
     /// The wrapped key or the context is not what was wrapped.
     #[error("the wrapped key does not authenticate")]
     Corrupt,
+    /// The wrapped key is under another passphrase.
+    #[error("the passphrase is not the one that the key was wrapped under")]
+    WrongPassphrase,
+    /// The wrapped key needs a function that this build does not have.
+    #[error("this build cannot derive the key: it lacks Argon2id; build it with the feature `passphrase`")]
+    Unsupported,
     /// The provider limits the request rate.
     #[error("the key provider limits the request rate")]
     Throttled,
@@ -507,6 +513,8 @@ impl KeyError {
             Self::AccessDenied => KeyFaultReason::AccessDenied,
             Self::WrongUsage => KeyFaultReason::WrongUsage,
             Self::Corrupt => KeyFaultReason::Corrupt,
+            Self::WrongPassphrase => KeyFaultReason::WrongPassphrase,
+            Self::Unsupported => KeyFaultReason::Unsupported,
             Self::Throttled => KeyFaultReason::Throttled,
             Self::Unavailable => KeyFaultReason::Unavailable,
             Self::Timeout => KeyFaultReason::Timeout,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::entropy::Entropy;
 use crate::envelope::ad;
 use crate::envelope::local;
+use crate::envelope::passphrase::pbkdf2;
 use crate::envelope::provider::{DataKey, EncryptionContext, WrappedKey};
 use crate::envelope::root::{Purpose, RootKeys};
 use crate::envelope::seal::{self, Label, SealingKey};
@@ -151,6 +152,13 @@ pub fn local_wrap(
 ) -> Option<Vec<u8>> {
     let data_key = DataKey::from_slice(data_key)?;
     local::wrap(&SealingKey::new(kek), key_id, key_arn, key_version, &data_key, context, entropy).ok()
+}
+
+/// PBKDF2-HMAC-SHA-256 as the key of a passphrase is derived with it, into as many bytes as there is room for. `false`
+/// without iterations.
+#[must_use]
+pub fn pbkdf2_hmac_sha256(password: &[u8], salt: &[u8], iterations: u32, key: &mut [u8]) -> bool {
+    pbkdf2::derive_into(password, salt, iterations, key).is_ok()
 }
 
 /// Both copies of a store's header. The ids are those of the store and of the instance.

@@ -1,10 +1,11 @@
 //! The primitives, against the vectors of Project Wycheproof: AES-256-GCM, HKDF-SHA-256 and HMAC-SHA-256 of `ring`, called
-//! as the store calls them.
+//! as the store calls them, and PBKDF2-HMAC-SHA-256 by the function with which a passphrase becomes a key.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::{hkdf, hmac};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use strongroom::testing::format::pbkdf2_hmac_sha256;
 use subtle::ConstantTimeEq;
 
 use crate::fixture::{Hex, read};
@@ -60,6 +61,19 @@ struct Hmac {
     key: Hex,
     msg: Hex,
     tag: Hex,
+    result: Verdict,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Pbkdf2 {
+    tc_id: u32,
+    comment: String,
+    password: Hex,
+    salt: Hex,
+    iteration_count: u32,
+    dk_len: usize,
+    dk: Hex,
     result: Verdict,
 }
 
@@ -158,5 +172,20 @@ fn hmac_sha256() {
         if tag_size == 256 {
             assert_eq!(hmac::verify(&key, &msg, &tag).is_ok(), result == Verdict::Valid, "{what}");
         }
+    }
+}
+
+#[test]
+fn pbkdf2_with_hmac_sha256() {
+    for test in tests("pbkdf2_hmac_sha256.json", 60, 60, |test: &Pbkdf2| test.result == Verdict::Valid) {
+        let Pbkdf2 { tc_id, comment, password, salt, iteration_count, dk_len, dk, .. } = test;
+        let mut key = vec![0; dk_len];
+        assert!(pbkdf2_hmac_sha256(&password, &salt, iteration_count, &mut key), "{tc_id} {comment}");
+        assert_eq!(key, dk.0, "{tc_id} {comment}");
+        assert!(pbkdf2_hmac_sha256(&password, &salt, iteration_count + 1, &mut key), "{tc_id} {comment}");
+        assert_ne!(key, dk.0, "{tc_id} {comment}: one iteration more");
+        let before = key.clone();
+        assert!(!pbkdf2_hmac_sha256(&password, &salt, 0, &mut key), "{tc_id} {comment}");
+        assert_eq!(key, before, "{tc_id} {comment}: without iterations nothing is derived");
     }
 }

@@ -137,6 +137,11 @@ fn what_another_key_file_wrapped_is_not_found_and_what_is_damaged_is_corrupt() {
     let provider = KeyFileProvider::open(&path).unwrap();
     let (key, wrapped) = wrap_with(&provider);
     assert_eq!(unwrap_with(&KeyFileProvider::open(&path).unwrap(), &wrapped), Ok(key));
+    // The version of the key is the id of the file. It is a name and decides nothing.
+    let handle = provider.resolve(&home(), KeyRef::Default, &Call::new(&OsEntropy::default())).unwrap();
+    assert_eq!([&*handle.version, &*wrapped.key_version], [provider.key_id(); 2]);
+    let renamed = WrappedKey::new("key-file", wrapped.key_arn.clone(), "1", wrapped.blob.clone());
+    assert!(unwrap_with(&provider, &renamed).is_ok());
     let other = KeyFileProvider::create(directory.path().join("other")).unwrap();
     assert_eq!(unwrap_with(&other, &wrapped), Err(KeyError::NotFound));
     assert_eq!(unwrap_with(&provider, &wrap_with(&StaticKey::new([7; 32])).1), Err(KeyError::NotFound));

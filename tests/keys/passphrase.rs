@@ -1,4 +1,5 @@
-//! A `PassphraseProvider`: which passphrase opens which store, what deriving may cost, and how often it happens.
+//! A `PassphraseProvider` with Argon2id: which passphrase opens which store, what deriving may cost, and how often it
+//! happens.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::fixture::{fault, home};
 
-const PASSPHRASE: &str = "correct horse battery staple";
+pub(crate) const PASSPHRASE: &str = "correct horse battery staple";
 
 /// The bounds of memory in KiB, passes and lanes.
 const WEAKEST: [u32; 3] = [19 * 1024, 2, 1];
@@ -27,14 +28,14 @@ const FOREIGN_WRAP: &str = "\
     fce3144ec6b8d55cbd1c11b7e8bfa276461f0e8ccac75f21c909f555c27105ccf977ee92eba51a7f7dab88a3a7ba67dc9162b61d1b85a25d09\
     57e2428b356dc37e79f5c55b7b2c68bed870794edb1a3694ecd6926477782fd6a5c28efb48c9e9bba1cf7958a576210de5978b5c6330ce16d2\
     d325eac43d58";
-const DEFAULT_KEY: &str = "arn:aws:kms:us-east-1:000000000000:alias/aws/secretsmanager";
+pub(crate) const DEFAULT_KEY: &str = "arn:aws:kms:us-east-1:000000000000:alias/aws/secretsmanager";
 
 /// What stands in front of a wrapped key: two bytes of format, one of the function, then the parameters and the salt.
-const PARAMETERS_AT: usize = 3;
-const SALT_AT: usize = 15;
-const PREFIX: usize = 31;
+pub(crate) const PARAMETERS_AT: usize = 3;
+pub(crate) const SALT_AT: usize = 15;
+pub(crate) const PREFIX: usize = 31;
 
-fn cheap(passphrase: &str) -> PassphraseProvider {
+pub(crate) fn cheap(passphrase: &str) -> PassphraseProvider {
     PassphraseProvider::cheap_for_tests(passphrase).unwrap()
 }
 
@@ -46,7 +47,7 @@ fn weakest(passphrase: &str) -> PassphraseProvider {
     PassphraseProvider::with_parameters(passphrase, parameters(WEAKEST)).unwrap()
 }
 
-fn from_hex(text: &str) -> Vec<u8> {
+pub(crate) fn from_hex(text: &str) -> Vec<u8> {
     text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
@@ -54,39 +55,42 @@ fn pairs() -> [(&'static str, &'static str); 2] {
     [("SecretARN", "a"), ("SecretVersionId", "v")]
 }
 
-fn wrap_with(provider: &PassphraseProvider, entropy: &dyn Entropy) -> Result<(DataKey, WrappedKey), KeyError> {
+pub(crate) fn wrap_with(
+    provider: &PassphraseProvider,
+    entropy: &dyn Entropy,
+) -> Result<(DataKey, WrappedKey), KeyError> {
     let handle = provider.resolve(&home(), KeyRef::Default, &Call::new(entropy))?;
     let data_key = DataKey::from_slice(&[5; 32]).unwrap();
     let wrapped = provider.wrap(&handle, &data_key, &EncryptionContext::new(&pairs()), &Call::new(entropy))?;
     Ok((data_key, wrapped))
 }
 
-fn wrap(provider: &PassphraseProvider) -> WrappedKey {
+pub(crate) fn wrap(provider: &PassphraseProvider) -> WrappedKey {
     wrap_with(provider, &OsEntropy::default()).unwrap().1
 }
 
-fn unwrap(provider: &PassphraseProvider, wrapped: &WrappedKey) -> Result<DataKey, KeyError> {
+pub(crate) fn unwrap(provider: &PassphraseProvider, wrapped: &WrappedKey) -> Result<DataKey, KeyError> {
     provider.unwrap(wrapped, &EncryptionContext::new(&pairs()), &Call::new(&OsEntropy::default()))
 }
 
-fn with_blob(wrapped: &WrappedKey, blob: Vec<u8>) -> WrappedKey {
+pub(crate) fn with_blob(wrapped: &WrappedKey, blob: Vec<u8>) -> WrappedKey {
     WrappedKey::new(wrapped.provider.clone(), wrapped.key_arn.clone(), wrapped.key_version.clone(), blob)
 }
 
 /// The same wrapped key, said to have been made with other parameters.
-fn claiming(wrapped: &WrappedKey, parameters: [u32; 3]) -> WrappedKey {
+pub(crate) fn claiming(wrapped: &WrappedKey, parameters: [u32; 3]) -> WrappedKey {
     let claimed: Vec<u8> = parameters.iter().flat_map(|number| number.to_be_bytes()).collect();
     let mut blob = wrapped.blob.to_vec();
     blob[PARAMETERS_AT..SALT_AT].copy_from_slice(&claimed);
     with_blob(wrapped, blob)
 }
 
-fn value(store: &SecretStore, name: &str) -> String {
+pub(crate) fn value(store: &SecretStore, name: &str) -> String {
     let read = store.default_secrets_manager().get_secret_value(GetSecretValueRequest::new(name)).unwrap();
     read.secret_string.unwrap().expose().to_owned()
 }
 
-fn create(store: &SecretStore, name: &str) {
+pub(crate) fn create(store: &SecretStore, name: &str) {
     let request = CreateSecretRequest::new(name).secret_string("v").kms_key_id(format!("alias/{name}"));
     store.default_secrets_manager().create_secret(request).unwrap();
 }
@@ -144,7 +148,8 @@ fn another_passphrase_is_the_wrong_key() {
     for wrong in [&padded[..], &["Correct horse battery staple", "correct", "\0", "x"]].concat() {
         let error = open_at(&path, &cheap(wrong)).unwrap_err();
         let ErrorKind::WrongKey(fault) = error.kind() else { panic!("{wrong:?}: {error:?}") };
-        assert_eq!(fault.reason, KeyFaultReason::Corrupt);
+        assert_eq!(fault.reason, KeyFaultReason::WrongPassphrase);
+        assert!(error.to_string().starts_with("this is not the passphrase of the store"), "{error}");
         assert!(!format!("{error} {error:?}").contains("horse"), "{error:?}");
     }
     assert_eq!(value(&open_at(&path, &cheap(PASSPHRASE)).unwrap(), "s"), "v");
@@ -155,7 +160,7 @@ fn another_passphrase_is_the_wrong_key() {
 fn a_passphrase_is_not_normalised() {
     let composed = cheap("caf\u{e9}");
     let wrapped = wrap(&composed);
-    assert_eq!(unwrap(&cheap("cafe\u{301}"), &wrapped), Err(KeyError::Corrupt));
+    assert_eq!(unwrap(&cheap("cafe\u{301}"), &wrapped), Err(KeyError::WrongPassphrase));
     assert!(unwrap(&cheap("caf\u{e9}"), &wrapped).is_ok());
 }
 
@@ -213,12 +218,12 @@ fn a_wrapped_key_with_absurd_parameters_is_refused_before_anything_is_derived() 
             }
         }
     }
-    for (at, byte) in [(0, 1), (1, 0), (1, 2), (2, 0), (2, 2)] {
+    for (at, byte) in [(0, 1), (1, 0), (1, 2), (2, 0), (2, 2), (2, 3), (2, 255)] {
         let mut blob = foreign.blob.to_vec();
         blob[at] = byte;
         assert_eq!(unwrap(&provider, &with_blob(&foreign, blob)), Err(KeyError::Corrupt), "byte {at}");
     }
-    for length in (0..foreign.blob.len()).chain([foreign.blob.len() + 1, 8 * 1024, 1 << 20]) {
+    for length in (0..foreign.blob.len()).chain([foreign.blob.len() + 1, 8 * 1024, 8 * 1024 + 1, 1 << 20]) {
         let mut blob = foreign.blob.to_vec();
         blob.resize(length, 0);
         assert_eq!(unwrap(&provider, &with_blob(&foreign, blob)), Err(KeyError::Corrupt), "{length} bytes");
@@ -242,12 +247,13 @@ fn parameters_and_salt_are_authenticated() {
     let provider = cheap(PASSPHRASE);
     let wrapped = wrap(&provider);
     for other in [[65, 1, 1], [64, 2, 1], [64, 1, 2]] {
-        assert_eq!(unwrap(&cheap(PASSPHRASE), &claiming(&wrapped, other)), Err(KeyError::Corrupt), "{other:?}");
+        let error = unwrap(&cheap(PASSPHRASE), &claiming(&wrapped, other)).unwrap_err();
+        assert_eq!(error, KeyError::WrongPassphrase, "{other:?}");
     }
     for at in SALT_AT..PREFIX {
         let mut blob = wrapped.blob.to_vec();
         blob[at] ^= 1;
-        assert_eq!(unwrap(&provider, &with_blob(&wrapped, blob)), Err(KeyError::Corrupt), "byte {at}");
+        assert_eq!(unwrap(&provider, &with_blob(&wrapped, blob)), Err(KeyError::WrongPassphrase), "byte {at}");
     }
     assert!(unwrap(&provider, &wrapped).is_ok());
 }
@@ -346,16 +352,82 @@ fn forged_wrapped_keys_neither_push_out_keys_nor_choose_parameters() {
     let provider = cheap(PASSPHRASE);
     let forge = || {
         for memory in 100..110 {
-            assert_eq!(unwrap(&provider, &claiming(&wrapped, [memory, 1, 1])), Err(KeyError::Corrupt));
+            assert_eq!(unwrap(&provider, &claiming(&wrapped, [memory, 1, 1])), Err(KeyError::WrongPassphrase));
         }
     };
     forge();
     unwrap(&provider, &wrapped).unwrap();
     assert_eq!(wrap(&provider).blob[..PREFIX], wrapped.blob[..PREFIX]);
-    let before = provider.derivations();
+    assert_eq!(provider.derivations(), 11);
     forge();
     unwrap(&provider, &wrapped).unwrap();
-    assert_eq!(provider.derivations(), before + 10, "the key in use is still there");
+    assert_eq!(provider.derivations(), 11, "nothing is derived twice");
+}
+
+/// A store full of wrapped keys that do not open costs one derivation for each setting, not one for each key, and what is
+/// remembered of them has an end.
+#[test]
+fn what_did_not_open_is_not_derived_again() {
+    let provider = cheap(PASSPHRASE);
+    let own = wrap(&provider);
+    let others: Vec<_> = (0..70).map(|_| wrap(&cheap("another"))).collect();
+    let derivations_for = |wrapped: &WrappedKey| {
+        let before = provider.derivations();
+        for _ in 0..3 {
+            assert_eq!(unwrap(&provider, wrapped), Err(KeyError::WrongPassphrase));
+        }
+        provider.derivations() - before
+    };
+    let costs: Vec<_> = others.iter().map(derivations_for).collect();
+    assert_eq!(costs, [1; 70]);
+    let again: u64 = others[6..].iter().map(derivations_for).sum();
+    assert_eq!((again, derivations_for(&others[0])), (0, 1));
+    let before = provider.derivations();
+    unwrap(&provider, &own).unwrap();
+    assert_eq!(provider.derivations(), before, "the key that wraps is still there");
+}
+
+/// Damage of one wrapped key says nothing of the others, whichever is met first.
+#[test]
+fn a_damaged_wrapped_key_is_damage_once_its_passphrase_is_known_to_be_right() {
+    let wrapped = wrap(&cheap(PASSPHRASE));
+    let mut blob = wrapped.blob.to_vec();
+    *blob.last_mut().unwrap() ^= 1;
+    let damaged = with_blob(&wrapped, blob);
+    let provider = cheap(PASSPHRASE);
+    assert_eq!(unwrap(&provider, &damaged), Err(KeyError::WrongPassphrase), "nobody can tell yet");
+    unwrap(&provider, &wrapped).unwrap();
+    assert_eq!(unwrap(&provider, &damaged), Err(KeyError::Corrupt));
+    assert_eq!(provider.derivations(), 1);
+    // What was wrapped here is known as well.
+    let provider = cheap(PASSPHRASE);
+    let mut own = wrap(&provider);
+    own.blob[PREFIX + 2] ^= 1;
+    assert_eq!(unwrap(&provider, &own), Err(KeyError::Corrupt));
+}
+
+/// The version of a key names its passphrase's setting: the digest of what stands in front of the wrapped key.
+#[test]
+fn the_version_of_a_key_is_that_of_its_setting() {
+    let entropy = OsEntropy::default();
+    let provider = cheap(PASSPHRASE);
+    let resolved = |provider: &PassphraseProvider, key| provider.resolve(&home(), key, &Call::new(&entropy)).unwrap();
+    // Before there is a key: the salt is drawn, and nothing is derived.
+    let first = resolved(&provider, KeyRef::Default);
+    assert_eq!(provider.derivations(), 0);
+    assert_eq!(resolved(&provider, KeyRef::Alias("alias/x")).version, first.version);
+    let wrapped = wrap(&provider);
+    let digest = ring::digest::digest(&ring::digest::SHA256, &wrapped.blob[..PREFIX]);
+    let expected: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((&*wrapped.key_version, &*first.version), (expected.as_str(), expected.as_str()));
+    // A provider that opened it has the same, and another one another.
+    let reader = cheap(PASSPHRASE);
+    unwrap(&reader, &wrapped).unwrap();
+    assert_eq!(resolved(&reader, KeyRef::Default).version, first.version);
+    assert_ne!(resolved(&cheap(PASSPHRASE), KeyRef::Default).version, first.version);
+    // It is a name and decides nothing.
+    let renamed = WrappedKey::new("passphrase", wrapped.key_arn.clone(), "1", wrapped.blob.clone());
+    assert!(unwrap(&reader, &renamed).is_ok());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use strongroom::{BackendError, Error, ErrorKind};
+use strongroom::{BackendError, Error, ErrorKind, KeyFaultReason};
 
 use crate::output::shown;
 
@@ -118,6 +118,9 @@ impl From<Error> for Failure {
                 (Code::Key, None)
             }
             K::KeyFile => (Code::Key, None),
+            K::WrongKey(fault) if fault.reason == KeyFaultReason::WrongPassphrase => {
+                (Code::Key, Some("give the passphrase with which the store was made, or to which it was changed"))
+            }
             K::WrongKey(_) => {
                 (Code::Key, Some("give the key file, keyring or passphrase with which the store was made"))
             }
@@ -133,6 +136,12 @@ impl From<Error> for Failure {
             _ => (Code::Other, None),
         };
         let message = match error.kind() {
+            // Their texts say so themselves, or say that it is something else.
+            K::WrongKey(fault)
+                if matches!(fault.reason, KeyFaultReason::WrongPassphrase | KeyFaultReason::Unsupported) =>
+            {
+                error.to_string()
+            }
             K::WrongKey(_) => format!("this is not the key of the store, or not the passphrase: {error}"),
             _ => error.to_string(),
         };

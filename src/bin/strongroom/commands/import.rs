@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use strongroom::{
-    ConflictReason, Error, ErrorKind, ImportConflict, ImportOptions, ImportReport, KeyProvider, SecretStore,
+    ConflictReason, Error, ErrorKind, ImportConflict, ImportOptions, ImportReport, KeyFaultReason, KeyProvider,
+    SecretStore,
 };
 use zeroize::Zeroizing;
 
@@ -76,6 +77,9 @@ impl Source {
 
 fn failed(error: Error) -> Failure {
     match error.kind() {
+        ErrorKind::WrongKey(fault) if fault.reason == KeyFaultReason::WrongPassphrase => {
+            Failure::from(error).hint("give the passphrase with which the export was made")
+        }
         ErrorKind::WrongKey(_) => {
             Failure::new(Code::Key, format!("this is not the key of the export, or not its passphrase: {error}"))
                 .hint("give the key file or passphrase with which the export was made")
