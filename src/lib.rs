@@ -7,6 +7,7 @@
 //! - **To hold its keys**: [`LocalKeyring`] for keys with names and states in a key file, [`KeyFileProvider`] for one
 //!   key in a file, [`StaticKey`] for 32 bytes in hand, [`PassphraseProvider`] for a passphrase, `OsKeyringProvider`
 //!   (feature `os-keyring`) for a key in the keyring of the system, a [`KeyProvider`] of your own for a KMS.
+//!   [`RouterProvider`], [`TimeoutProvider`] and [`DataKeyCache`] are put over them.
 //! - **To work with secrets**: [`SecretsManager`], from [`SecretStore::default_secrets_manager`] or, for an account and a
 //!   Region, [`SecretStore::secrets_manager`]. Its methods are the operations of the API, their requests and responses are
 //!   named as the API names them.
@@ -76,6 +77,7 @@ pub mod wire;
 pub use crate::api::*;
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::entropy::{Entropy, EntropyError, OsEntropy};
+pub use crate::envelope::cache::DataKeyCache;
 pub use crate::envelope::key_file::KeyFileProvider;
 pub use crate::envelope::keyring::{KeyDescription, LocalKeyring};
 #[cfg(feature = "os-keyring")]
@@ -85,7 +87,9 @@ pub use crate::envelope::provider::{
     Call, DataKey, EncryptionContext, KEY_NAME_BYTES_MAX, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, KeyState,
     ProviderTraits, WRAPPED_KEY_BYTES_MAX, WrappedKey,
 };
+pub use crate::envelope::router::RouterProvider;
 pub use crate::envelope::static_key::StaticKey;
+pub use crate::envelope::timeout::TimeoutProvider;
 pub use crate::error::{Error, ErrorKind, KeyFault, KeyFaultReason, KeyOperation, Result};
 pub use crate::model::filter::{Filter, FilterKey, SortBy, SortOrder};
 pub use crate::model::limits;
@@ -113,3 +117,8 @@ struct Readme;
 #[cfg(all(doctest, feature = "json"))]
 #[doc = include_str!("../docs/EMULATORS.md")]
 struct Emulators;
+
+/// And those of the guide for key providers.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/KEYS.md")]
+struct Keys;

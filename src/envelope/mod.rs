@@ -5,6 +5,7 @@
 //! keys alone open anything. This module knows values and ids, not where they are kept.
 
 pub(crate) mod ad;
+pub(crate) mod cache;
 pub(crate) mod key_file;
 pub(crate) mod keyring;
 mod keyring_file;
@@ -14,8 +15,10 @@ pub(crate) mod os_keyring;
 pub(crate) mod passphrase;
 pub(crate) mod provider;
 pub(crate) mod root;
+pub(crate) mod router;
 pub(crate) mod seal;
 pub(crate) mod static_key;
+pub(crate) mod timeout;
 pub(crate) mod wiped;
 
 use std::sync::Arc;
@@ -351,7 +354,8 @@ pub(crate) fn require_usable(key: &KeyHandle) -> Result<()> {
     key.state.require_enabled().map_err(failed)
 }
 
-/// A new root key for a store, wrapped under one of the provider's keys.
+/// A new root key for a store, wrapped under one of the provider's keys, which has to show that it unwraps it again: a store
+/// that nobody can open must not be made.
 pub(crate) fn new_root(
     provider: &dyn KeyProvider,
     entropy: &dyn Entropy,
@@ -360,7 +364,15 @@ pub(crate) fn new_root(
     store: &Uuid,
 ) -> Result<(DataKey, WrappedKey)> {
     let store = store.to_string();
-    new_key(provider, entropy, tenant, key, &EncryptionContext::new(&root_context(&store)))
+    let pairs = root_context(&store);
+    let context = EncryptionContext::new(&pairs);
+    let (root, wrapped) = new_key(provider, entropy, tenant, key, &context)?;
+    let error = match provider.unwrap(&wrapped, &context, &Call::new(entropy)) {
+        Ok(unwrapped) if unwrapped == root => return Ok((root, wrapped)),
+        Ok(_) => KeyError::Internal,
+        Err(error) => error,
+    };
+    Err(on_write(ProviderFailure { key: wrapped.key_arn.to_string(), operation: KeyOperation::Unwrap, error }))
 }
 
 /// A new key for an export, wrapped under the provider's default key.

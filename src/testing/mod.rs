@@ -6,9 +6,11 @@
 //! * [`ManualClock`] and [`SeededEntropy`] stand in for time and randomness.
 //! * [`FaultyBackend`] fails when it is told to; [`RecordingBackend`] remembers every commit, so that every moment at
 //!   which a crash could have happened can be opened again.
-//! * [`FaultyProvider`] is a key provider that fails when it is told to, or by a seeded chance.
+//! * [`FaultyProvider`] is a key provider that fails, answers nonsense or stops when it is told to, or by a seeded chance;
+//!   [`RecordingProvider`] remembers every call, and checks their encryption contexts.
 //! * [`mod@format`] gives the sealing construction by itself, for test vectors and for the floor of benches.
-//! * [`backend_conformance`] and [`key_provider_conformance`] check an implementation of a seam against its contract.
+//! * [`backend_conformance`], [`key_provider_conformance`] and [`key_provider_state_conformance`] check an implementation of
+//!   a seam against its contract.
 
 mod backends;
 mod conformance;
@@ -19,6 +21,6 @@ pub mod fuzzing;
 mod providers;
 
 pub use backends::{FaultyBackend, RecordingBackend};
-pub use conformance::{backend_conformance, key_provider_conformance};
+pub use conformance::{backend_conformance, key_provider_conformance, key_provider_state_conformance};
 pub use doubles::{ManualClock, SeededEntropy};
-pub use providers::FaultyProvider;
+pub use providers::{FaultyProvider, ProviderOperation, RecordedCall, RecordingProvider, ReplyFault};

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use strongroom::testing::{
-    FaultyBackend, FaultyProvider, RecordingBackend, backend_conformance, key_provider_conformance,
+    FaultyBackend, FaultyProvider, RecordingBackend, SeededEntropy, backend_conformance, key_provider_conformance,
 };
 use strongroom::{
-    Backend, BackendError, BackendStats, Batch, Call, DataKey, Durability, EncryptionContext, KeyError, KeyHandle,
-    KeyProvider, KeyRef, KeyScope, LocalKeyring, MemoryBackend, SledBackend, StaticKey, Stored, WrappedKey,
+    Backend, BackendError, BackendStats, Batch, Call, DataKey, Durability, EncryptionContext, KEY_NAME_BYTES_MAX,
+    KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, LocalKeyring, MemoryBackend, SledBackend, StaticKey, Stored,
+    WrappedKey,
 };
 
 use crate::fixture::home;
@@ -223,12 +225,27 @@ enum Fraud {
     AlwaysMakesTheSameKey,
     DropsItsKeys,
     CallsAMissingKeyAnOutage,
+    CallsDamageAnOutage,
+    IgnoresTheKey,
+    IgnoresTheProvider,
+    IgnoresTheNamesInAContext,
+    WrapsTheSameEveryTime,
+    HasAnEndlessName,
+    HasNoDefaultKey,
+    FindsAnotherVersionEachTime,
+    FailsAfterADeadline,
+    ForgetsBesideOthers,
 }
 
 #[derive(Debug)]
 struct Fraudulent {
     good: StaticKey,
     fraud: Fraud,
+    found: AtomicU64,
+}
+
+fn values_only<'a>(context: &EncryptionContext<'a>) -> Vec<(&'static str, &'a str)> {
+    context.pairs().iter().map(|(_, value)| ("", *value)).collect()
 }
 
 fn wrapped_as(wrapped: WrappedKey, key_arn: Arc<str>, blob: Vec<u8>) -> WrappedKey {
@@ -244,6 +261,12 @@ impl KeyProvider for Fraudulent {
         let handle = self.good.resolve(scope, key, call)?;
         match self.fraud {
             Fraud::IsNowhere => Err(KeyError::NotFound),
+            Fraud::HasNoDefaultKey if key == KeyRef::Default => Err(KeyError::NotFound),
+            Fraud::HasAnEndlessName => Ok(KeyHandle::new(handle.arn, "1".repeat(KEY_NAME_BYTES_MAX + 1))),
+            Fraud::FindsAnotherVersionEachTime => {
+                Ok(KeyHandle::new(handle.arn, self.found.fetch_add(1, Ordering::SeqCst).to_string()))
+            }
+            Fraud::FailsAfterADeadline if call.deadline.is_some() => Err(KeyError::Internal),
             Fraud::NamesNoArn => Ok(KeyHandle::new("my key", "1")),
             Fraud::IsDisabled => Ok(handle.with_state(strongroom::KeyState::Disabled)),
             _ => Ok(handle),
@@ -261,8 +284,20 @@ impl KeyProvider for Fraudulent {
             return Err(KeyError::Unavailable);
         }
         let nothing = EncryptionContext::new(&[]);
-        let bound_to = if self.fraud == Fraud::IgnoresTheContext { &nothing } else { context };
-        let wrapped = self.good.wrap(key, data_key, bound_to, call)?;
+        let values = values_only(context);
+        let values = EncryptionContext::new(&values);
+        let bound_to = match self.fraud {
+            Fraud::IgnoresTheContext => &nothing,
+            Fraud::IgnoresTheNamesInAContext => &values,
+            _ => context,
+        };
+        let always = SeededEntropy::new(1);
+        let repeating = Call::new(&always);
+        let call = if self.fraud == Fraud::WrapsTheSameEveryTime { &repeating } else { call };
+        let one = KeyHandle::new("arn:one", "1");
+        let used = if self.fraud == Fraud::IgnoresTheKey { &one } else { key };
+        let wrapped = self.good.wrap(used, data_key, bound_to, call)?;
+        let wrapped = wrapped_as(wrapped.clone(), key.arn.clone(), wrapped.blob.to_vec());
         let (arn, blob) = (wrapped.key_arn.clone(), wrapped.blob.to_vec());
         Ok(match self.fraud {
             Fraud::NamesAnotherKey => wrapped_as(wrapped, "arn:aws:kms:other".into(), blob),
@@ -280,7 +315,18 @@ impl KeyProvider for Fraudulent {
         call: &Call<'_>,
     ) -> Result<DataKey, KeyError> {
         let nothing = EncryptionContext::new(&[]);
+        let values = values_only(context);
+        let with_provider = |provider: &str, arn: &str| {
+            WrappedKey::new(provider, arn, wrapped.key_version.clone(), wrapped.blob.clone())
+        };
         match self.fraud {
+            Fraud::CallsDamageAnOutage => self.good.unwrap(wrapped, context, call).map_err(|_| KeyError::Internal),
+            Fraud::IgnoresTheKey => self.good.unwrap(&with_provider(&wrapped.provider, "arn:one"), context, call),
+            Fraud::IgnoresTheProvider => {
+                self.good.unwrap(&with_provider(self.good.id(), &wrapped.key_arn), context, call)
+            }
+            Fraud::IgnoresTheNamesInAContext => self.good.unwrap(wrapped, &EncryptionContext::new(&values), call),
+            Fraud::ForgetsBesideOthers if self.found.fetch_add(1, Ordering::SeqCst) > 450 => Err(KeyError::Corrupt),
             Fraud::UnwrapsAnything => Ok(DataKey::from_slice(&[1; 32]).unwrap()),
             Fraud::DropsItsKeys => Err(KeyError::NotFound),
             Fraud::IgnoresTheContext => self.good.unwrap(wrapped, &nothing, call),
@@ -314,7 +360,8 @@ fn rejects_provider(provider: &dyn KeyProvider) -> Option<String> {
 
 #[test]
 fn the_suite_rejects_broken_providers() {
-    let rejects = |fraud| rejects_provider(&Fraudulent { good: StaticKey::new([7; 32]), fraud });
+    let rejects =
+        |fraud| rejects_provider(&Fraudulent { good: StaticKey::new([7; 32]), fraud, found: AtomicU64::new(0) });
     assert_eq!(rejects(Fraud::None), None, "the double itself is sound");
     for (fraud, complaint) in [
         (Fraud::NamesNoArn, "a key has an ARN"),
@@ -330,10 +377,29 @@ fn the_suite_rejects_broken_providers() {
         (Fraud::AlwaysMakesTheSameKey, "generated keys differ"),
         (Fraud::DropsItsKeys, "unwrap after wrap gives the key back"),
         (Fraud::CallsAMissingKeyAnOutage, "a key that is not there is not an outage"),
+        (Fraud::CallsDamageAnOutage, "another context is refused"),
+        (Fraud::IgnoresTheKey, "a wrapped key under another key's name is refused"),
+        (Fraud::IgnoresTheProvider, "what another provider wrapped is refused"),
+        (Fraud::IgnoresTheNamesInAContext, "another context is refused"),
+        (Fraud::WrapsTheSameEveryTime, "wrapping twice gives two wrapped keys"),
+        (Fraud::HasAnEndlessName, "names are not empty and not too long"),
+        (Fraud::FindsAnotherVersionEachTime, "the key is found again"),
+        (Fraud::FailsAfterADeadline, "a deadline that has passed is the only error that comes of it"),
     ] {
         let said = rejects(fraud).unwrap_or_else(|| panic!("{fraud:?} passes"));
         assert!(said.starts_with(complaint), "{fraud:?}: {said}");
     }
+}
+
+#[test]
+fn the_suite_rejects_providers_that_break_down_late() {
+    let rejects = |fraud, key| {
+        let provider = Fraudulent { good: StaticKey::new([7; 32]), fraud, found: AtomicU64::new(0) };
+        said(catch_unwind(AssertUnwindSafe(|| key_provider_conformance(&provider, key)))).unwrap()
+    };
+    assert!(rejects(Fraud::HasNoDefaultKey, Some("alias/x")).starts_with("the default key is found"));
+    // In a thread of the suite's own, whose words are lost.
+    rejects(Fraud::ForgetsBesideOthers, None);
 }
 
 /// A provider that prints its keys is found out.

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use strongroom::testing::{ManualClock, SeededEntropy};
 use strongroom::{
     CreateSecretRequest, DescribeSecretRequest, DescribeSecretResponse, ErrorKind, GetSecretValueRequest, KeyFault,
-    KeyFaultReason, KeyOperation, KeyProvider, KeyScope, ListSecretVersionIdsRequest, LocalKeyring,
+    KeyFaultReason, KeyOperation, KeyProvider, KeyScope, ListSecretVersionIdsRequest, LocalKeyring, MemoryBackend,
     PutSecretValueRequest, Result, SecretStore, SecretsManager, UpdateSecretRequest,
 };
 
@@ -36,6 +36,14 @@ impl World {
             .entropy(SeededEntropy::new(1))
             .open()
             .unwrap();
+        let secrets = store.default_secrets_manager();
+        Self { clock, store, secrets }
+    }
+
+    /// A store over a backend, which is made or opened again.
+    pub(crate) fn on(backend: MemoryBackend, provider: impl KeyProvider + 'static) -> Self {
+        let clock = ManualClock::at_millis(START_MILLIS);
+        let store = SecretStore::with_backend(backend).key_provider(provider).clock(clock.clone()).open().unwrap();
         let secrets = store.default_secrets_manager();
         Self { clock, store, secrets }
     }

@@ -10,7 +10,10 @@
     reason = "tests fail by panicking"
 )]
 
+mod blocked;
+mod cache;
 mod conformance;
+mod doubles;
 mod fixture;
 mod hostile;
 #[cfg(unix)]
@@ -30,5 +33,11 @@ mod os_keyring;
 mod passphrase;
 mod passphrase_change;
 mod pbkdf2;
+mod providers;
 mod races;
+mod recording;
+mod replies;
 mod rewrap;
+mod router;
+mod static_key;
+mod timeout;
