@@ -117,6 +117,12 @@ fn opened(root: &[u8; 32], header: &[u8], records: &Records) -> Vec<(String, Vec
     ] {
         seeds.push((name.to_owned(), [b"c".as_slice(), &cursor.expect("it is small")].concat()));
     }
+    for (name, job) in [
+        ("job-of-nothing", format::job("", ["", "", ""], [0, 0])),
+        ("job-of-many", format::job("alias/app", ["000000000000", "us-east-1", "versions"], [u64::MAX, 65_536])),
+    ] {
+        seeds.push((name.to_owned(), [b"j".as_slice(), &job.expect("it is small")].concat()));
+    }
     seeds
 }
 
@@ -143,10 +149,22 @@ fn headers(header: &[u8]) -> Vec<(String, Vec<u8>)> {
         ("first-longer".to_owned(), edits(b'e', &[edited(0, 0, 0, 255)])),
         ("nothing-damaged".to_owned(), edits(b'e', &[])),
     ];
-    // Parts of the body by their place: format, least reader, suite, flags, store, generation, what follows.
-    for (name, at) in
-        [("format", 9), ("reader", 11), ("suite", 13), ("flags", 15), ("store", 16), ("generation", 35), ("rest", 39)]
-    {
+    // Behind the length of the body.
+    let body = header.first_chunk().map(|length| u32::from_be_bytes(*length)).expect("a header has a body");
+    let end = u16::try_from(body).expect("a header is small");
+    // Parts of the body by their place: format, least reader, suite, flags, store, generation, what follows; the role of
+    // the only wrap, and the root key before, which is an empty field.
+    for (name, at) in [
+        ("format", 9),
+        ("reader", 11),
+        ("suite", 13),
+        ("flags", 15),
+        ("store", 16),
+        ("generation", 35),
+        ("rest", 39),
+        ("role", 58),
+        ("root-before", end - 1),
+    ] {
         for copies in [b'1', b'2', b'b'] {
             let name = format!("edited-{name}-{}", char::from(copies));
             seeds.push((name, edits(copies, &[edited(1, at, 0, 3)])));

@@ -125,6 +125,19 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(parent(path))
 }
 
+/// Replaces a file as [`replace`] does, and then writes over the old bytes where they are on the medium, as far as the file
+/// system lets it.
+pub(crate) fn replace_and_erase(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let old = open_regular(path, true)?;
+    let length = usize::try_from(old.metadata()?.len()).unwrap_or(usize::MAX).min(ERASED_BYTES_MAX);
+    replace(path, bytes)?;
+    write_at(&old, &vec![0; length], 0)?;
+    old.sync_all()
+}
+
+/// Longest file that is erased.
+const ERASED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// The directory that a path is in.
 pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {

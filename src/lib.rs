@@ -102,9 +102,10 @@ pub use crate::storage::{
     Backend, BackendError, BackendStats, Batch, Durability, KEY_BYTES_MAX, RECORD_BYTES_MAX, Stored,
 };
 pub use crate::store::{
-    BackupReport, Builder, CheckRecords, CompactReport, ConflictReason, ExportOptions, ExportReport, Finding,
-    FindingKind, ImportConflict, ImportOptions, ImportReport, MaintenanceReport, OpenMode, Progress, SalvageReport,
-    SecretStore, SecretsManager, SkippedSecret, StoreStats, VerifyOptions, VerifyReport,
+    BackupReport, Builder, CheckRecords, CompactReport, ConflictReason, DropReport, ExportOptions, ExportReport,
+    Finding, FindingKind, ImportConflict, ImportOptions, ImportReport, KeyCensus, KeyOptions, KeyProblem, KeyUsage,
+    KeyUse, MaintenanceReport, OpenMode, Progress, ReencryptReport, RewrapReport, RootKeyReport, SalvageReport,
+    SecretStore, SecretsManager, ShredReport, SkippedSecret, StoreStats, VerifyOptions, VerifyReport,
 };
 pub use crate::time::Timestamp;
 

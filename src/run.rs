@@ -6,14 +6,15 @@ use uuid::Uuid;
 
 use crate::entropy::Entropy;
 use crate::envelope::provider::KeyHandle;
-use crate::envelope::{Identity, Rewrapped, SealedVersion, require_usable};
+use crate::envelope::root::{KeyTime, Roots};
+use crate::envelope::{Identity, Rewrapped, SealedVersion, StoredVersion, require_usable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::SecretId;
 use crate::model::secret::Secret;
 use crate::model::stages::{CURRENT, PENDING, PREVIOUS};
 use crate::model::value::SecretValue;
 use crate::model::version::{Content, KmsKeyId, Version, VersionId};
-use crate::records::{Loaded, Outcome, SecretChange};
+use crate::records::{Loaded, Outcome, SecretChange, StoredRecord};
 use crate::store::SecretsManager;
 use crate::time::Timestamp;
 
@@ -169,24 +170,24 @@ impl SecretsManager {
     ///
     /// Also if the version is there and its value is not, or does not fit: that is damage.
     pub(crate) fn open_value(&self, loaded: &Loaded, id: &VersionId) -> Result<Option<SecretValue>> {
-        let Loaded { secret, .. } = loaded;
-        self.with_version(loaded, id, |content, record| {
-            self.envelope().open(self.identity(secret, id), &secret.kms_key_id, content, record)
-        })
+        self.with_version(loaded, id, |stored| self.envelope().open(stored))
     }
 
     /// Does something with the stored value of a version. `None` if the secret was changed meanwhile, so that its two
     /// records do not belong together.
-    fn with_version<T>(
+    pub(crate) fn with_version<T>(
         &self,
         loaded: &Loaded,
         id: &VersionId,
-        work: impl FnOnce(&Content, &[u8]) -> Result<T>,
+        work: impl FnOnce(&StoredVersion<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         let Loaded { secret, key, revision } = loaded;
         let Some(content) = secret.version(id).and_then(|version| version.content.as_ref()) else { return Ok(None) };
         let worked = match self.records().load_version(secret, id)? {
-            Some(record) => work(content, record.as_ref()),
+            Some(StoredRecord { stored, root }) => {
+                let (identity, current) = (self.identity(secret, id), &secret.kms_key_id);
+                work(&StoredVersion { root: &root, identity, current, content, record: stored.as_ref() })
+            }
             None => Err(Error::corrupted("the value of a version is missing")),
         };
         match worked {
@@ -236,6 +237,11 @@ impl SecretsManager {
             return Ok(Some(Vec::new()));
         }
         let kms_key_id = secret.kms_key_id.clone();
+        // Before the provider is asked: what it answers may be another thing afterwards.
+        let roots = self.records().roots();
+        if done.time != Some(roots.time()) {
+            *done = Done { time: Some(roots.time()), compared: done.compared.take(), ..Done::default() };
+        }
         let handle = match &done.key {
             Some((resolved, handle)) if *resolved == kms_key_id => handle.clone(),
             _ => {
@@ -253,12 +259,14 @@ impl SecretsManager {
             secret.kms_key_id = KmsKeyId::Default;
         }
         let kms_key_id = secret.kms_key_id.clone();
+
         let mut sealed = Vec::new();
         if let (Some(id), Some(value)) = (seal, operation.value()) {
             let version = match done.find(secret.uid, id, None) {
                 Some(version) => version,
                 None => {
-                    let version = self.envelope().seal(self.identity(secret, id), &kms_key_id, &handle, value)?;
+                    let version =
+                        self.envelope().seal(&roots, self.identity(secret, id), &kms_key_id, &handle, value)?;
                     done.keep(secret.uid, id, None, Some(&version));
                     Some(version)
                 }
@@ -266,7 +274,7 @@ impl SecretsManager {
             sealed.extend(version.map(|version| (id.clone(), version)));
         }
         if let (KeyWork::Rewrap, Some(old)) = (key, old) {
-            match self.rewrap(old, secret, seal, &handle, done)? {
+            match self.rewrap(&roots, old, secret, seal, &handle, done)? {
                 Some(rewrapped) => sealed.extend(rewrapped),
                 None => return Ok(None),
             }
@@ -282,6 +290,7 @@ impl SecretsManager {
     /// Wraps the labelled versions under the secret's new key, but for the one that was just sealed under it.
     fn rewrap(
         &self,
+        roots: &Roots,
         old: &Loaded,
         secret: &Secret,
         but: Option<&VersionId>,
@@ -301,9 +310,8 @@ impl SecretsManager {
             let version = match done.find(secret.uid, id, from.as_ref()) {
                 Some(version) => version,
                 None => {
-                    let (identity, current) = (self.identity(secret, id), &old.secret.kms_key_id);
-                    let wrapped = self.with_version(old, id, |content, record| {
-                        self.envelope().rewrap(identity, current, content, record, &secret.kms_key_id, key)
+                    let wrapped = self.with_version(old, id, |stored| {
+                        self.envelope().rewrap(stored, roots, &secret.kms_key_id, key)
                     })?;
                     let version = match wrapped {
                         Some(Rewrapped::Added(version)) => Some(version),
@@ -323,6 +331,8 @@ impl SecretsManager {
 /// What earlier rounds of a call have done with the key provider. A lost round does none of it again.
 #[derive(Default)]
 struct Done {
+    /// When it was done: at another time, nothing of it but a comparison is of use.
+    time: Option<KeyTime>,
     /// The key that was found for what the caller wrote.
     key: Option<(KmsKeyId, KeyHandle)>,
     /// Whether a version of a secret has the value that the call brings.

@@ -19,10 +19,10 @@ const SEAL_BYTES: usize = 2 + 32 + 32 + 16;
 /// What precedes the sealed key in a wrapped key: suite, key id with its length, key version.
 pub(crate) const WRAP_PREFIX_BYTES: usize = 2 + 4 + "static".len() + 4;
 
-/// A key of the store's length: a family and 24 bytes that look random.
+/// A key of the store's length: a family, the mark of a generation, and 24 bytes that look random.
 pub(crate) fn key(family: u8, number: usize) -> Vec<u8> {
     let digest = digest::digest(&digest::SHA256, &number.to_be_bytes());
-    std::iter::once(family).chain(digest.as_ref().iter().copied().take(24)).collect()
+    [family, 1].into_iter().chain(digest.as_ref().iter().copied().take(24)).collect()
 }
 
 /// Sizes of the three records that a change of a value writes, and what they are bound to.

@@ -5,7 +5,7 @@ use crate::model::id::SecretId;
 use crate::model::limits as lim;
 use crate::model::secret::Secret;
 use crate::model::shape::Shape;
-use crate::model::version::Version;
+use crate::model::version::{KeyRole, Version};
 use crate::records::codec::Cursor;
 use crate::records::token::Query;
 use crate::store::SecretsManager;
@@ -132,7 +132,8 @@ impl SecretsManager {
 
 fn entry(secret: &Secret, version: &Version) -> SecretVersionsListEntry {
     let labels = secret.stages.of(&version.id);
-    let keys = version.content.iter().flat_map(|content| &content.keys);
+    // Keys for recovery are the store's affair: the service knows none.
+    let keys = version.content.iter().flat_map(|content| &content.keys).filter(|used| used.role == KeyRole::Secret);
     SecretVersionsListEntry {
         version_id: version.id.to_string(),
         version_stages: (!labels.is_empty()).then_some(labels),

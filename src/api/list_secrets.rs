@@ -158,7 +158,7 @@ impl SecretsManager {
         let mut found = Vec::with_capacity(shown.len());
         for entry in shown {
             // A secret that was changed meanwhile may no longer belong here; a page may be short.
-            let loaded = self.records().load_by_key(&entry.key)?;
+            let loaded = self.records().load(tenant, &entry.name)?;
             found.extend(loaded.filter(|loaded| listing.still_shows(&loaded.secret)));
         }
         Ok(Page { found, next_token })

@@ -89,6 +89,11 @@ pub(crate) fn token(store: &Uuid, tenant: &Tenant, query_digest: &[u8], issued_a
     scope.bytes(query_digest).bytes(&issued_at_millis.to_be_bytes())
 }
 
+/// What the root key of the generation before is bound to, and the generation that it is of.
+pub(crate) fn former_root(store: &Uuid, generation: u32) -> Ad {
+    Ad::new("root").u16(FORMAT).uuid(store).bytes(&generation.to_be_bytes())
+}
+
 /// What a chunk of an export is bound to: its export, and its place in it.
 pub(crate) fn export(format: u16, export: &Uuid, index: u64) -> Ad {
     Ad::new("exp").u16(format).uuid(export).u64(index)

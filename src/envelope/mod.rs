@@ -20,27 +20,28 @@ pub(crate) mod seal;
 pub(crate) mod static_key;
 pub(crate) mod timeout;
 pub(crate) mod wiped;
+mod wraps;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::entropy::{Entropy, EntropyError};
-use crate::envelope::ad::{Ad, Fields, push_field};
+use crate::envelope::ad::Ad;
 use crate::envelope::provider::{
     Call, DataKey, EncryptionContext, KEY_NAME_BYTES_MAX, KeyError, KeyHandle, KeyProvider, KeyScope, ProviderFailure,
     WRAPPED_KEY_BYTES_MAX, WrappedKey,
 };
-use crate::envelope::root::RootKeys;
-use crate::envelope::seal::{Label, OpenError, SealingKey, sealed_len};
+use crate::envelope::root::{KeyTime, RootKeys, Roots};
+use crate::envelope::seal::{Label, OpenError, SealingKey};
+use crate::envelope::wraps::{Record, Wrap};
 use crate::error::{Error, ErrorKind, KeyFault, KeyFaultReason, KeyOperation, Result};
 use crate::model::tenant::Tenant;
 use crate::model::value::{SecretValue, ValueKind};
-use crate::model::version::{Content, DEFAULT_KEY_ALIAS, KeyUse, KmsKeyId, VersionId};
+use crate::model::version::{Content, DEFAULT_KEY_ALIAS, KeyRole, KmsKeyId, VersionId};
 
-/// Keys that one version can be wrapped under.
-const WRAPS_MAX: usize = 8;
+pub(crate) use crate::envelope::wraps::{Renewal, Renewed, Rewrapped, Wanted};
 
 /// Longest record of a version, in bytes. The records see to it that it can be stored.
 pub(crate) const VERSION_BYTES_MAX: usize = 112 * 1024;
@@ -54,20 +55,25 @@ pub(crate) struct Identity<'a> {
     pub(crate) version: &'a VersionId,
 }
 
+/// A version as it is stored, with what it takes to open it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoredVersion<'a> {
+    /// What its wrapped keys are sealed under.
+    pub(crate) root: &'a RootKeys,
+    pub(crate) identity: Identity<'a>,
+    /// The key that the secret uses now, whose wrap is tried first.
+    pub(crate) current: &'a KmsKeyId,
+    pub(crate) content: &'a Content,
+    pub(crate) record: &'a [u8],
+}
+
 /// A sealed version: how to open it, and the bytes to store.
 #[derive(Debug, Clone)]
 pub(crate) struct SealedVersion {
     pub(crate) content: Content,
     pub(crate) record: Vec<u8>,
-}
-
-/// What became of a version that was to be wrapped under another key.
-#[derive(Debug)]
-pub(crate) enum Rewrapped {
-    /// The version now has one wrap more.
-    Added(SealedVersion),
-    /// The version stays as it was: it has that wrap already, or a key did not permit it.
-    Unchanged,
+    /// When its data key was wrapped.
+    pub(crate) time: KeyTime,
 }
 
 /// Seals and opens values.
@@ -75,18 +81,32 @@ pub(crate) enum Rewrapped {
 pub(crate) struct Envelope {
     provider: Arc<dyn KeyProvider>,
     entropy: Arc<dyn Entropy>,
-    root: Arc<RootKeys>,
     store: Uuid,
+    /// Where the keys of recipients are looked for.
+    home: Arc<Tenant>,
+    /// Keys that every data key is wrapped under besides the secret's own.
+    recipients: RwLock<Vec<KmsKeyId>>,
 }
 
 impl Envelope {
     pub(crate) fn new(
         provider: Arc<dyn KeyProvider>,
         entropy: Arc<dyn Entropy>,
-        root: Arc<RootKeys>,
         store: Uuid,
+        home: Arc<Tenant>,
+        recipients: Vec<KmsKeyId>,
     ) -> Self {
-        Self { provider, entropy, root, store }
+        Self { provider, entropy, store, home, recipients: RwLock::new(recipients) }
+    }
+
+    /// Keys that every data key is wrapped under besides the secret's own.
+    pub(crate) fn recipients(&self) -> Vec<KmsKeyId> {
+        self.recipients.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on every new data key is wrapped under these too.
+    pub(crate) fn set_recipients(&self, recipients: Vec<KmsKeyId>) {
+        *self.recipients.write().unwrap_or_else(PoisonError::into_inner) = recipients;
     }
 
     fn call(&self) -> Call<'_> {
@@ -115,6 +135,7 @@ impl Envelope {
     /// Seals a value under a fresh data key, wrapped under `key`.
     pub(crate) fn seal(
         &self,
+        roots: &Roots,
         identity: Identity<'_>,
         requested: &KmsKeyId,
         key: &KeyHandle,
@@ -124,138 +145,95 @@ impl Envelope {
         let failed =
             |error| on_write(ProviderFailure { key: key.arn.to_string(), operation: KeyOperation::Wrap, error });
         let pairs = context(&identity);
-        let (data_key, wrapped) =
-            self.provider.generate(key, &EncryptionContext::new(&pairs), &self.call()).map_err(failed)?;
+        let context = EncryptionContext::new(&pairs);
+        let (data_key, wrapped) = self.provider.generate(key, &context, &self.call()).map_err(failed)?;
         let wrapped = checked(wrapped).map_err(failed)?;
-
-        let plaintext = value.expose();
-        let mut record = Vec::with_capacity(8 + sealed_len(wrapped.blob.len()) + sealed_len(plaintext.len()));
-        record.push(1);
-        push_field(&mut record, &self.seal_wrap(&identity, 0, &wrapped)?);
-        let ad = self.value_ad(&identity, value.kind());
-        SealingKey::new(data_key.expose()).seal_into(
-            Label::Value,
-            ad.as_bytes(),
-            plaintext,
-            &*self.entropy,
-            &mut record,
-        )?;
-        let keys = vec![Arc::new(key_use(requested, &wrapped))];
-        Ok(SealedVersion { content: Content { kind: value.kind(), keys }, record })
+        let own = Wrap::new(requested, KeyRole::Secret, wrapped);
+        let mut wraps = vec![own];
+        for recipient in self.recipients() {
+            let handle = self.resolve_recipient(&recipient)?;
+            if wraps.iter().all(|wrap| wrap.used.key_arn != handle.arn) {
+                let wrapped = self.wrap(&handle, &data_key, &context)?;
+                wraps.push(Wrap::new(&recipient, KeyRole::Recovery, wrapped));
+            }
+        }
+        let sealed = self.seal_value(&identity, value.kind(), value.expose(), &data_key)?;
+        self.assemble(roots, &identity, value.kind(), wraps, &sealed)
     }
 
-    /// Opens the value of a version. `current` is the key that the secret uses now, whose wrap is tried first.
-    pub(crate) fn open(
+    fn seal_value(
         &self,
-        identity: Identity<'_>,
-        current: &KmsKeyId,
-        content: &Content,
-        record: &[u8],
-    ) -> Result<SecretValue> {
-        let parsed = Record::parse(record, content).ok_or_else(damaged)?;
-        let Opened { plaintext, .. } = self.open_any(&identity, current, content, &parsed)?.map_err(on_read)?;
-        SecretValue::from_plaintext(content.kind, plaintext).ok_or_else(damaged)
+        identity: &Identity<'_>,
+        kind: ValueKind,
+        plaintext: &[u8],
+        data_key: &DataKey,
+    ) -> Result<Vec<u8>> {
+        let ad = self.value_ad(identity, kind);
+        Ok(SealingKey::new(data_key.expose()).seal(Label::Value, ad.as_bytes(), plaintext, &*self.entropy)?)
+    }
+
+    /// Finds the key of a recipient, which must be usable.
+    pub(crate) fn resolve_recipient(&self, key: &KmsKeyId) -> Result<KeyHandle> {
+        let scope = KeyScope::new(self.home.partition(), self.home.account(), self.home.region());
+        let shown = || key.shown().unwrap_or(DEFAULT_KEY_ALIAS).to_owned();
+        let failed = |error| on_write(ProviderFailure { key: shown(), operation: KeyOperation::Resolve, error });
+        let handle = self.provider.resolve(&scope, key.as_key_ref(), &self.call()).map_err(failed)?;
+        require_usable(&handle).map(|()| handle)
+    }
+
+    /// Wraps a store's root key under a key, and says whether that key was seen to give it back: whoever may only encrypt
+    /// cannot show it.
+    pub(crate) fn wrap_root(&self, key: &KeyHandle, root: &DataKey) -> Result<(WrappedKey, bool)> {
+        let store = self.store.to_string();
+        let pairs = root_context(&store);
+        let context = EncryptionContext::new(&pairs);
+        let wrapped = self.wrap(key, root, &context)?;
+        let is_proven = self.prove(&wrapped, root, &context)?;
+        Ok((wrapped, is_proven))
+    }
+
+    /// Opens a store's root key.
+    pub(crate) fn open_root(&self, wrapped: &WrappedKey) -> Result<DataKey> {
+        open_root(&*self.provider, &*self.entropy, &self.store, wrapped)
+    }
+
+    /// Wraps a data key under a key.
+    fn wrap(&self, key: &KeyHandle, data_key: &DataKey, context: &EncryptionContext<'_>) -> Result<WrappedKey> {
+        self.provider.wrap(key, data_key, context, &self.call()).and_then(checked).map_err(|error| {
+            on_write(ProviderFailure { key: key.arn.to_string(), operation: KeyOperation::Wrap, error })
+        })
+    }
+
+    /// Opens the value of a version.
+    pub(crate) fn open(&self, stored: &StoredVersion<'_>) -> Result<SecretValue> {
+        let Opened { plaintext, .. } = self.open_any(stored, &Record::parse(stored)?)?.map_err(on_read)?;
+        SecretValue::from_plaintext(stored.content.kind, plaintext).ok_or_else(damaged)
     }
 
     /// Checks as much of a stored version as can be checked without its key: that it can be taken apart, and that what
     /// the provider returned for each of its keys is there and authenticates.
-    pub(crate) fn check(&self, identity: Identity<'_>, content: &Content, record: &[u8]) -> Result<()> {
-        let parsed = Record::parse(record, content).ok_or_else(damaged)?;
-        for (index, (used, sealed)) in (0..).zip(content.keys.iter().zip(&parsed.wraps)) {
-            self.open_wrap(&identity, index, used, sealed)?;
-        }
-        Ok(())
-    }
-
-    /// Wraps the data key of a version under one key more. The value itself is not touched.
-    ///
-    /// A wrap under older material of the same key is replaced. Beyond [`WRAPS_MAX`] keys the oldest wraps go, but for
-    /// the one that has just worked.
-    pub(crate) fn rewrap(
-        &self,
-        identity: Identity<'_>,
-        current: &KmsKeyId,
-        content: &Content,
-        record: &[u8],
-        requested: &KmsKeyId,
-        key: &KeyHandle,
-    ) -> Result<Rewrapped> {
-        let failed =
-            |error| on_write(ProviderFailure { key: key.arn.to_string(), operation: KeyOperation::Wrap, error });
-        key.state.require_enabled().map_err(failed)?;
-        if content.keys.iter().any(|used| used.key_arn == key.arn && used.key_version == key.version) {
-            return Ok(Rewrapped::Unchanged);
-        }
-        let parsed = Record::parse(record, content).ok_or_else(damaged)?;
-        // The value is opened, not only the key: a wrong key must not be wrapped anew.
-        let Opened { data_key, index: opened_by, .. } = match self.open_any(&identity, current, content, &parsed)? {
-            Ok(opened) => opened,
-            Err(failure) if failure.error.is_outage() => return Err(on_write(failure)),
-            Err(_) => return Ok(Rewrapped::Unchanged),
-        };
-        let pairs = context(&identity);
-        let context = EncryptionContext::new(&pairs);
-        let wrapped = match self.provider.wrap(key, &data_key, &context, &self.call()) {
-            Ok(wrapped) => checked(wrapped).map_err(failed)?,
-            Err(KeyError::AccessDenied) => return Ok(Rewrapped::Unchanged),
-            Err(error) => return Err(failed(error)),
-        };
-        match self.provider.unwrap(&wrapped, &context, &self.call()) {
-            Ok(unwrapped) if unwrapped == data_key => {}
-            // Whoever may only encrypt cannot be asked for proof.
-            Err(KeyError::AccessDenied) => {}
-            Ok(_) => return Err(failed(KeyError::Internal)),
-            Err(error) => return Err(failed(error)),
-        }
-        let mut kept = Vec::with_capacity(content.keys.len() + 1);
-        for (index, (used, sealed)) in (0..).zip(content.keys.iter().zip(&parsed.wraps)) {
-            if used.key_arn != key.arn {
-                kept.push((index, self.open_wrap(&identity, index, used, sealed)?, Arc::clone(used)));
-            }
-        }
-        let field_len = |wrapped: &WrappedKey| 4 + sealed_len(wrapped.blob.len());
-        loop {
-            let bytes = kept.iter().map(|(_, wrapped, _)| field_len(wrapped)).sum::<usize>();
-            let fits = 1 + bytes + field_len(&wrapped) + parsed.value.len() <= VERSION_BYTES_MAX;
-            let oldest = kept.iter().position(|(index, ..)| *index != opened_by);
-            match oldest {
-                Some(oldest) if !fits || kept.len() >= WRAPS_MAX => kept.remove(oldest),
-                _ => break,
-            };
-        }
-        let wraps = kept.into_iter().map(|(_, wrapped, used)| (wrapped, used));
-        let added = Arc::new(key_use(requested, &wrapped));
-        let (wraps, keys): (Vec<_>, Vec<_>) = wraps.chain([(wrapped, added)]).unzip();
-
-        let mut record =
-            Vec::with_capacity(record.len() + 4 + wraps.iter().map(|wrap| sealed_len(wrap.blob.len())).sum::<usize>());
-        record.extend(u8::try_from(wraps.len()));
-        for (index, wrapped) in (0..).zip(&wraps) {
-            push_field(&mut record, &self.seal_wrap(&identity, index, wrapped)?);
-        }
-        record.extend_from_slice(parsed.value);
-        Ok(Rewrapped::Added(SealedVersion { content: Content { kind: content.kind, keys }, record }))
+    pub(crate) fn check(&self, stored: &StoredVersion<'_>) -> Result<()> {
+        self.open_wraps(stored, &Record::parse(stored)?).map(drop)
     }
 
     /// Opens the value with the first wrap that works. The inner error is that of the secret's current key.
     fn open_any(
         &self,
-        identity: &Identity<'_>,
-        current: &KmsKeyId,
-        content: &Content,
+        stored: &StoredVersion<'_>,
         record: &Record<'_>,
     ) -> Result<std::result::Result<Opened, ProviderFailure>> {
+        let StoredVersion { root, identity, current, content, .. } = stored;
         let pairs = context(identity);
         let context = EncryptionContext::new(&pairs);
         let ad = self.value_ad(identity, content.kind);
-        // Newest first: the same alias may have led to another key before.
-        let newest_first = || (0..).zip(content.keys.iter().zip(&record.wraps)).collect::<Vec<_>>().into_iter().rev();
-        let current_first = newest_first()
-            .filter(|(_, (used, _))| used.requested == *current)
-            .chain(newest_first().filter(|(_, (used, _))| used.requested != *current));
+        // Newest first: the same alias may have led to another key before. Keys for recovery come last.
+        let mut order: Vec<_> = (0..).zip(content.keys.iter().zip(&record.wraps)).collect();
+        order.sort_by_key(|(index, (used, _))| {
+            (used.role == KeyRole::Recovery, used.requested != **current, std::cmp::Reverse(*index))
+        });
         let mut first_failure = None;
-        for (index, (used, sealed)) in current_first {
-            let wrapped = self.open_wrap(identity, index, used, sealed)?;
+        for (index, (used, sealed)) in order {
+            let wrapped = self.open_wrap(root, identity, index, used, sealed)?;
             let opened = self
                 .provider
                 .unwrap(&wrapped, &context, &self.call())
@@ -272,27 +250,6 @@ impl Envelope {
         first_failure.map(Err).ok_or_else(damaged)
     }
 
-    fn open_wrap(&self, identity: &Identity<'_>, index: u8, used: &KeyUse, sealed: &[u8]) -> Result<WrappedKey> {
-        let ad = self.wrap_ad(identity, index, &used.provider, &used.key_arn, &used.key_version);
-        let blob = self.root.outer.open(Label::DataKey, ad.as_bytes(), sealed).map_err(unopened)?;
-        Ok(WrappedKey {
-            provider: used.provider.clone(),
-            key_arn: used.key_arn.clone(),
-            key_version: used.key_version.clone(),
-            blob: blob.as_slice().into(),
-        })
-    }
-
-    fn seal_wrap(&self, identity: &Identity<'_>, index: u8, wrapped: &WrappedKey) -> Result<Vec<u8>> {
-        let ad = self.wrap_ad(identity, index, &wrapped.provider, &wrapped.key_arn, &wrapped.key_version);
-        Ok(self.root.outer.seal(Label::DataKey, ad.as_bytes(), &wrapped.blob, &*self.entropy)?)
-    }
-
-    fn wrap_ad(&self, identity: &Identity<'_>, index: u8, provider: &str, key_arn: &str, key_version: &str) -> Ad {
-        let key = [provider, key_arn, key_version];
-        ad::data_key(&self.store, identity.uid, identity.version.as_str(), key, index)
-    }
-
     fn value_ad(&self, identity: &Identity<'_>, kind: ValueKind) -> Ad {
         let Identity { tenant, arn, uid, version } = *identity;
         ad::value(&self.store, tenant, arn, uid, version.as_str(), kind)
@@ -307,25 +264,6 @@ struct Opened {
     index: u8,
 }
 
-/// The stored bytes of a version, taken apart: a count, that many length-prefixed sealed wraps, the sealed value.
-struct Record<'a> {
-    wraps: Vec<&'a [u8]>,
-    value: &'a [u8],
-}
-
-impl<'a> Record<'a> {
-    /// `None` if the bytes are not of this form or do not fit what the secret's own record says of them.
-    fn parse(bytes: &'a [u8], content: &Content) -> Option<Self> {
-        let (&count, after_count) = bytes.split_first()?;
-        if usize::from(count) != content.keys.len() {
-            return None;
-        }
-        let mut fields = Fields::new(after_count);
-        let wraps = (0..count).map(|_| fields.field(sealed_len(WRAPPED_KEY_BYTES_MAX))).collect::<Option<Vec<_>>>()?;
-        Some(Self { wraps, value: fields.rest() })
-    }
-}
-
 /// Exactly the encryption context that AWS Secrets Manager uses.
 fn context<'a>(identity: &Identity<'a>) -> [(&'a str, &'a str); 2] {
     [("SecretARN", identity.arn), ("SecretVersionId", identity.version.as_str())]
@@ -337,15 +275,6 @@ fn checked(wrapped: WrappedKey) -> std::result::Result<WrappedKey, KeyError> {
     let is_bounded = (1..=WRAPPED_KEY_BYTES_MAX).contains(&blob.len())
         && names.into_iter().all(|name| name.len() <= KEY_NAME_BYTES_MAX);
     if is_bounded { Ok(wrapped) } else { Err(KeyError::Internal) }
-}
-
-fn key_use(requested: &KmsKeyId, wrapped: &WrappedKey) -> KeyUse {
-    KeyUse {
-        requested: requested.clone(),
-        provider: wrapped.provider.clone(),
-        key_arn: wrapped.key_arn.clone(),
-        key_version: wrapped.key_version.clone(),
-    }
 }
 
 /// Refuses a key that is in a state in which nothing may be sealed under it.

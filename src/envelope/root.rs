@@ -1,4 +1,6 @@
-//! The store's root key and everything derived from it.
+//! The store's root keys and everything derived from them.
+
+use std::sync::Arc;
 
 use ring::hmac;
 use uuid::Uuid;
@@ -28,11 +30,13 @@ pub(crate) enum Purpose {
     Seal,
     /// A backup's authentication code.
     Backup,
+    /// The root key of the generation before.
+    Former,
 }
 
 impl Purpose {
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Index,
         Self::Metadata,
         Self::Outer,
@@ -42,6 +46,7 @@ impl Purpose {
         Self::Anchor,
         Self::Seal,
         Self::Backup,
+        Self::Former,
     ];
 
     pub(crate) fn label(self) -> &'static str {
@@ -55,6 +60,7 @@ impl Purpose {
             Self::Anchor => "root/anchor",
             Self::Seal => "root/seal",
             Self::Backup => "root/backup",
+            Self::Former => "root/former",
         }
     }
 }
@@ -67,18 +73,41 @@ impl Purpose {
     }
 }
 
-/// The keys that protect metadata and structure.
+impl KeyTime {
+    pub(crate) fn is_of_generation(self, root: &RootKeys) -> bool {
+        self.generation == root.generation
+    }
+}
+
+/// What storage keys are made with.
+#[derive(Debug)]
+pub(crate) struct IndexKey {
+    pub(crate) mac: Wiped<hmac::Key>,
+    /// Stands in every storage key, and tells those of a generation from those of the one before and the one after.
+    pub(crate) mark: u8,
+}
+
+impl IndexKey {
+    pub(crate) fn new(key: &SealingKey, generation: u32) -> Self {
+        let [.., mark] = generation.to_be_bytes();
+        Self { mac: Wiped::new(hmac::Key::new(hmac::HMAC_SHA256, key.expose())), mark }
+    }
+}
+
+/// The keys that protect metadata and structure, of one generation.
 #[derive(Debug)]
 pub(crate) struct RootKeys {
-    pub(crate) index: Wiped<hmac::Key>,
+    pub(crate) generation: u32,
+    pub(crate) index: IndexKey,
     pub(crate) metadata: SealingKey,
     pub(crate) outer: SealingKey,
-    pub(crate) token: SealingKey,
+    pub(crate) token: Arc<SealingKey>,
     pub(crate) header: Wiped<hmac::Key>,
     pub(crate) manifest: Wiped<hmac::Key>,
     pub(crate) anchor: Wiped<hmac::Key>,
     pub(crate) seal: Wiped<hmac::Key>,
     pub(crate) backup: Wiped<hmac::Key>,
+    pub(crate) former: SealingKey,
 }
 
 impl RootKeys {
@@ -88,16 +117,80 @@ impl RootKeys {
         let mac =
             |purpose: Purpose| key(purpose).map(|key| Wiped::new(hmac::Key::new(hmac::HMAC_SHA256, key.expose())));
         Ok(Self {
-            index: mac(Purpose::Index)?,
+            generation,
+            index: IndexKey::new(&key(Purpose::Index)?, generation),
             metadata: key(Purpose::Metadata)?,
             outer: key(Purpose::Outer)?,
-            token: key(Purpose::Token)?,
+            token: Arc::new(key(Purpose::Token)?),
             header: mac(Purpose::Header)?,
             manifest: mac(Purpose::Manifest)?,
             anchor: mac(Purpose::Anchor)?,
             seal: mac(Purpose::Seal)?,
             backup: mac(Purpose::Backup)?,
+            former: key(Purpose::Former)?,
         })
+    }
+}
+
+/// The root keys that are in use: those of the newest generation, and, while the root key is being changed, those of the
+/// one before.
+#[derive(Debug, Clone)]
+pub(crate) struct Roots {
+    pub(crate) newest: Arc<RootKeys>,
+    /// Records that have not been sealed anew yet are under these.
+    pub(crate) former: Option<Arc<RootKeys>>,
+    /// Page tokens of the generation before are honoured until the store is closed. The key opens nothing else.
+    retired_tokens: Option<Arc<SealingKey>>,
+    /// Counts the times at which the keys that wrap data keys may have become others.
+    turn: u64,
+}
+
+/// When something was sealed, as far as keys are concerned. What was sealed at another time is not stored any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyTime {
+    generation: u32,
+    turn: u64,
+}
+
+impl Roots {
+    pub(crate) fn new(newest: Arc<RootKeys>, former: Option<Arc<RootKeys>>) -> Self {
+        Self { newest, former, retired_tokens: None, turn: 0 }
+    }
+
+    /// One generation more, under which nothing is sealed yet.
+    pub(crate) fn with_next(&self, next: Arc<RootKeys>) -> Self {
+        Self { newest: next, former: Some(Arc::clone(&self.newest)), retired_tokens: None, turn: self.turn }
+    }
+
+    /// Nothing is sealed under the generation before any more.
+    pub(crate) fn without_former(&self) -> Self {
+        let retired = self.former.as_ref().map(|former| Arc::clone(&former.token));
+        Self { newest: Arc::clone(&self.newest), former: None, retired_tokens: retired, turn: self.turn }
+    }
+
+    /// The same, after the keys that wrap data keys may have become others.
+    pub(crate) fn with_next_turn(&self) -> Self {
+        Self { turn: self.turn.wrapping_add(1), ..self.clone() }
+    }
+
+    /// The present time, as far as keys are concerned.
+    pub(crate) fn time(&self) -> KeyTime {
+        KeyTime { generation: self.newest.generation, turn: self.turn }
+    }
+
+    /// The newest first.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Arc<RootKeys>> {
+        std::iter::once(&self.newest).chain(&self.former)
+    }
+
+    /// The generation that a storage key is of.
+    pub(crate) fn of_mark(&self, mark: u8) -> Option<&Arc<RootKeys>> {
+        self.each().find(|root| root.index.mark == mark)
+    }
+
+    /// Keys that open page tokens.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &SealingKey> {
+        self.each().map(|root| &*root.token).chain(self.retired_tokens.as_deref())
     }
 }
 

@@ -41,12 +41,22 @@ pub(crate) enum Label {
     Token,
     /// A chunk of an export, under the key of the export.
     Export,
+    /// The root key of the generation before.
+    FormerRoot,
 }
 
 impl Label {
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Metadata, Self::Head, Self::Value, Self::DataKey, Self::Wrap, Self::Token, Self::Export];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Metadata,
+        Self::Head,
+        Self::Value,
+        Self::DataKey,
+        Self::Wrap,
+        Self::Token,
+        Self::Export,
+        Self::FormerRoot,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -57,6 +67,7 @@ impl Label {
             Self::Wrap => "wrap",
             Self::Token => "token",
             Self::Export => "export",
+            Self::FormerRoot => "former-root",
         }
     }
 }

@@ -28,7 +28,7 @@ impl fmt::Display for VersionId {
 }
 
 /// Which KMS key a caller asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) enum KmsKeyId {
     /// The account's default key, `alias/aws/secretsmanager`.
     #[default]
@@ -60,6 +60,16 @@ impl KmsKeyId {
     }
 }
 
+/// Why a key opens something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) enum KeyRole {
+    /// It is the key of the secret, or of the store.
+    #[default]
+    Secret,
+    /// It is one of the store's recipients: it opens everything, should the others be lost.
+    Recovery,
+}
+
 /// One key that a version's data key is wrapped under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyUse {
@@ -71,6 +81,7 @@ pub(crate) struct KeyUse {
     pub(crate) key_arn: Arc<str>,
     /// The version of the key's material.
     pub(crate) key_version: Arc<str>,
+    pub(crate) role: KeyRole,
 }
 
 /// One version, without its value.

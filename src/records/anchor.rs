@@ -127,6 +127,14 @@ impl Anchors {
         self.reached.store(epoch, Ordering::Relaxed);
         Ok(())
     }
+
+    /// Makes what the anchor's file says durable: before the key of its older slots is forgotten.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.file.sync_data().map_err(|error| {
+            Error::new(ErrorKind::Storage, format!("cannot sync the anchor: {error}")).with_source(error)
+        })
+    }
 }
 
 fn external_failed(doing: &str, error: io::Error) -> Error {
@@ -202,8 +210,8 @@ impl AnchorFile {
         encode(key, instance, Slot { epoch, tag }).repeat(2)
     }
 
-    /// Opens an anchor that is there.
-    pub(crate) fn open(path: &Path, is_written: bool, key: &hmac::Key, instance: &Uuid) -> Result<Self> {
+    /// Opens an anchor that is there. Each slot is by one of the root keys that are in use.
+    pub(crate) fn open(path: &Path, is_written: bool, keys: &[&hmac::Key], instance: &Uuid) -> Result<Self> {
         let missing = || {
             Error::corrupted(format!(
                 "`{}` is missing: without it nobody can tell whether the store has lost its newest commits; salvage what \
@@ -224,7 +232,7 @@ impl AnchorFile {
             Error::new(ErrorKind::Storage, format!("cannot read `{}`: {error}", path.display())).with_source(error)
         })?;
         let (first, second) = bytes.split_at_checked(SLOT_BYTES).unwrap_or((&bytes, &[]));
-        let slots = [first, second].map(|slot| decode(key, instance, slot));
+        let slots = [first, second].map(|slot| keys.iter().find_map(|key| decode(key, instance, slot)));
         let whole_slots = if slots.iter().all(Option::is_some) { 2 } else { 1 };
         let (newest, second_is_next) = match slots {
             [Some(first), Some(second)] if first.epoch >= second.epoch => (first, true),
@@ -265,14 +273,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("anchor");
         std::fs::write(&path, bytes).unwrap();
-        AnchorFile::open(&path, true, &key(), &Uuid::from_u128(1))
+        AnchorFile::open(&path, true, &[&key()], &Uuid::from_u128(1))
     }
 
     fn after_epochs(epochs: std::ops::RangeInclusive<u64>) -> Vec<u8> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("anchor");
         std::fs::write(&path, AnchorFile::encode(&key(), &Uuid::from_u128(1), 0, [0; 16])).unwrap();
-        let anchor = AnchorFile::open(&path, true, &key(), &Uuid::from_u128(1)).unwrap();
+        let anchor = AnchorFile::open(&path, true, &[&key()], &Uuid::from_u128(1)).unwrap();
         epochs.for_each(|epoch| anchor.write(&key(), epoch, &[7; 16]).unwrap());
         std::fs::read(&path).unwrap()
     }

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use crate::envelope::ad::{FORMAT, push_field};
-use crate::envelope::root::RootKeys;
+use crate::envelope::root::{RootKeys, Roots};
 use crate::error::{Error, ErrorKind, Result};
 use crate::records::codec::Head;
 use crate::records::header::HEADER_BYTES_MAX;
@@ -210,14 +210,14 @@ impl<R: Read> Reader<R> {
     }
 
     /// Reads on to the end, and gives the head if everything is as it was written. `step` is told of the bytes read.
-    pub(crate) fn check(mut self, root: &RootKeys, store: &Uuid, mut step: impl FnMut(u64)) -> Result<Head> {
-        self.key(root);
+    pub(crate) fn check(mut self, roots: &Roots, store: &Uuid, mut step: impl FnMut(u64)) -> Result<Head> {
+        self.key(&roots.newest);
         let mut tally = Tally::default();
         let mut bytes = 0;
         let stored = loop {
             match self.next()? {
                 Entry::Record { key, value } => {
-                    tally.add(SetHash::of(&root.manifest, &key, &value));
+                    tally.add(SetHash::of_record(roots, &key, &value));
                     bytes += key.len() + value.len();
                 }
                 Entry::Change { key, before, value } => {
@@ -225,7 +225,7 @@ impl<R: Read> Reader<R> {
                         tally.subtract(before);
                     }
                     if let Some(value) = &value {
-                        tally.add(SetHash::of(&root.manifest, &key, value));
+                        tally.add(SetHash::of_record(roots, &key, value));
                     }
                     bytes += key.len() + value.map_or(0, |value| value.len());
                 }
@@ -246,7 +246,7 @@ impl<R: Read> Reader<R> {
         if input.read(&mut mac).map_err(failed)? > 0 {
             return Err(unreadable("is followed by something else"));
         }
-        let head = open_head(root, store, &stored)?;
+        let head = open_head(roots, store, &stored)?;
         match disagreement(&head, tally) {
             Some(what) => Err(unreadable(&format!("is of a damaged store: {what}"))),
             None => Ok(head),

@@ -16,15 +16,13 @@ use crate::model::tag::Tag;
 use crate::model::tenant::Tenant;
 use crate::records::Loaded;
 use crate::records::codec::Cursor;
-use crate::records::keys::SecretKey;
 use crate::time::Timestamp;
 
 /// What a listing needs to know of a secret before it reads it.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) key: SecretKey,
     tenant: Arc<Tenant>,
-    name: SecretName,
+    pub(crate) name: SecretName,
     description: Option<Box<str>>,
     tags: Box<[Tag]>,
     primary_region: Option<Box<str>>,
@@ -69,9 +67,8 @@ struct Tenancy {
 type Position<'a> = (Option<i64>, &'a str);
 
 impl Entry {
-    pub(super) fn new(key: &SecretKey, secret: &Secret) -> Self {
+    pub(super) fn new(secret: &Secret) -> Self {
         Self {
-            key: key.clone(),
             tenant: secret.tenant.clone(),
             name: secret.name.clone(),
             description: secret.description.as_deref().map(Into::into),
@@ -149,7 +146,7 @@ impl Catalogue {
             return Ok(());
         }
         let mut built = HashMap::new();
-        for_each(&mut |loaded| put(&mut built, Arc::new(Entry::new(&loaded.key, &loaded.secret))))?;
+        for_each(&mut |loaded| put(&mut built, Arc::new(Entry::new(&loaded.secret))))?;
         *tenants = Some(built);
         Ok(())
     }
@@ -177,6 +174,27 @@ impl Catalogue {
         let tenancy = tenants.as_ref().and_then(|tenants| tenants.get(tenant));
         let is_there = |entry: &&Arc<Entry>| entry.deletion_at.is_none_or(|at| at > now);
         tenancy.map_or(0, |tenancy| tenancy.by_name.values().filter(is_there).count() as u64)
+    }
+
+    /// Every account and Region that has secrets, in order.
+    pub(crate) fn tenants(&self) -> Vec<Arc<Tenant>> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = tenants.iter().flat_map(HashMap::keys).cloned().collect();
+        all.sort_by(|a, b| (a.account(), a.region()).cmp(&(b.account(), b.region())));
+        all
+    }
+
+    /// The first `limit` names of an account and Region after the one given, in order, whatever their state.
+    pub(crate) fn names(&self, tenant: &Tenant, after: Option<&SecretName>, limit: usize) -> Vec<SecretName> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(tenancy) = tenants.as_ref().and_then(|tenants| tenants.get(tenant)) else { return Vec::new() };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        tenancy
+            .by_name
+            .range::<SecretName, _>((from, Bound::Unbounded))
+            .map(|(name, _)| name.clone())
+            .take(limit)
+            .collect()
     }
 
     /// The first `limit` entries of a listing after the cursor.

@@ -14,7 +14,7 @@ use crate::model::stages::Stages;
 use crate::model::tag::Tag;
 use crate::model::tenant::Tenant;
 use crate::model::value::ValueKind;
-use crate::model::version::{Content, KeyUse, KmsKeyId, Version, VersionId};
+use crate::model::version::{Content, KeyRole, KeyUse, KmsKeyId, Version, VersionId};
 use crate::records::manifest::SetHash;
 use crate::storage::RECORD_BYTES_MAX;
 use crate::time::{Timestamp, from_millis};
@@ -92,6 +92,7 @@ struct StoredKeyUse<'a> {
     provider: &'a str,
     key_arn: &'a str,
     key_version: &'a str,
+    is_recovery: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -151,8 +152,10 @@ pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
             Some(Content { kind, keys: used }) => {
                 let mut indexes = Vec::with_capacity(used.len());
                 for key in used {
-                    let KeyUse { requested, provider, key_arn, key_version } = &**key;
-                    let key = StoredKeyUse { requested: shown(requested), provider, key_arn, key_version };
+                    let KeyUse { requested, provider, key_arn, key_version, role } = &**key;
+                    let is_recovery = *role == KeyRole::Recovery;
+                    let requested = shown(requested);
+                    let key = StoredKeyUse { requested, provider, key_arn, key_version, is_recovery };
                     let index = keys.iter().position(|known| *known == key).unwrap_or_else(|| {
                         keys.push(key);
                         keys.len() - 1
@@ -210,12 +213,13 @@ pub(crate) fn decode_secret(bytes: &[u8], tenant: Option<&Arc<Tenant>>) -> Resul
     let keys: Vec<Arc<KeyUse>> = stored
         .keys
         .into_iter()
-        .map(|StoredKeyUse { requested: key, provider, key_arn, key_version }| {
+        .map(|StoredKeyUse { requested: key, provider, key_arn, key_version, is_recovery }| {
             Arc::new(KeyUse {
                 requested: requested(key),
                 provider: provider.into(),
                 key_arn: key_arn.into(),
                 key_version: key_version.into(),
+                role: if is_recovery { KeyRole::Recovery } else { KeyRole::Secret },
             })
         })
         .collect();
@@ -302,6 +306,26 @@ pub(crate) fn decode_due(bytes: &[u8]) -> Result<DueEntry, CodecError> {
     decode(bytes)
 }
 
+/// How far a long operation on keys has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Job {
+    /// What it is about. Another one is begun anew.
+    pub(crate) scope: String,
+    /// Account, Region and name of the last secret that was done.
+    pub(crate) after: (String, String, String),
+    /// Secrets and versions that were done.
+    pub(crate) secrets: u64,
+    pub(crate) versions: u64,
+}
+
+pub(crate) fn encode_job(job: &Job) -> Result<Vec<u8>, CodecError> {
+    encode(job)
+}
+
+pub(crate) fn decode_job(bytes: &[u8]) -> Result<Job, CodecError> {
+    decode(bytes)
+}
+
 /// What a page token remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cursor {
@@ -330,6 +354,7 @@ mod tests {
             provider: "p".into(),
             key_arn: "arn:aws:kms:us-east-1:000000000000:key/k".into(),
             key_version: "1".into(),
+            role: KeyRole::Secret,
         };
         let keys = vec![Arc::new(key)];
         let version = |number: u32| Version {

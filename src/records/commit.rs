@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::envelope::root::{KeyTime, Roots};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::tenant::Tenant;
 use crate::records::anchor::{HeadTag, head_tag};
@@ -35,6 +36,10 @@ pub(super) struct Commit {
     pub(super) batch: Batch,
     /// What each change of the batch does to the set hash.
     pub(super) effects: Vec<Effect>,
+    /// When it was made.
+    pub(super) time: KeyTime,
+    /// Whether it brings versions, whose data keys were wrapped at that time.
+    pub(super) is_sealing: bool,
     /// What must still stand.
     pub(super) guard: Guard,
     /// How many secrets more there are afterwards.
@@ -232,24 +237,44 @@ impl Records {
 
     /// Queues a change and waits until somebody, perhaps this thread, has committed it.
     pub(super) fn submit(&self, commit: Commit) -> Result<Outcome> {
+        let outcomes = self.submit_some(vec![Some(commit)])?;
+        Ok(outcomes.first().copied().unwrap_or(Outcome::Stale))
+    }
+
+    /// Queues changes and waits until somebody, perhaps this thread, has committed them. What is no change is stale.
+    pub(super) fn submit_some(&self, commits: Vec<Option<Commit>>) -> Result<Vec<Outcome>> {
         self.usable()?;
-        commit.batch.check().map_err(|error| match error {
-            BackendError::TooLarge { .. } => super::too_large(),
-            other => storage(other),
-        })?;
-        let verdict = Arc::new(Mutex::new(None));
+        for commit in commits.iter().flatten() {
+            commit.batch.check().map_err(|error| match error {
+                BackendError::TooLarge { .. } => super::too_large(),
+                other => storage(other),
+            })?;
+        }
         let durability = self.committer.durability;
+        let mut verdicts = Vec::with_capacity(commits.len());
         let mut queue = lock(&self.committer.queue);
-        queue.waiting.push(Waiting { commit, durability, verdict: Arc::clone(&verdict), is_note: false });
+        for commit in commits {
+            let Some(commit) = commit else {
+                verdicts.push(Arc::new(Mutex::new(Some(Verdict::Outcome(Outcome::Stale)))));
+                continue;
+            };
+            let verdict = Arc::default();
+            verdicts.push(Arc::clone(&verdict));
+            queue.waiting.push(Waiting { commit, durability, verdict, is_note: false });
+        }
         if queue.is_led {
             self.committer.joined.notify_one();
         }
+        let mut outcomes = Vec::with_capacity(verdicts.len());
         loop {
-            if let Some(verdict) = lock(&verdict).take() {
-                return match verdict {
-                    Verdict::Outcome(outcome) => Ok(outcome),
-                    Verdict::Failed { kind, text } => Err(Error::new(kind, text)),
-                };
+            while let Some(verdict) = verdicts.get(outcomes.len()).and_then(|verdict| lock(verdict).take()) {
+                match verdict {
+                    Verdict::Outcome(outcome) => outcomes.push(outcome),
+                    Verdict::Failed { kind, text } => return Err(Error::new(kind, text)),
+                }
+            }
+            if outcomes.len() == verdicts.len() {
+                return Ok(outcomes);
             }
             if queue.is_led {
                 queue = self.committer.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -327,6 +352,7 @@ impl Records {
     fn try_commit_group(&self, members: &[Waiting]) -> Result<Vec<Outcome>> {
         // Between queueing and leading, another group may have failed or the store been closed.
         self.usable()?;
+        let roots = self.roots();
         let mut head = self.committer.head();
         let mut tally = Tally { records: head.records, set: head.set };
         let mut merged = Batch::new();
@@ -336,7 +362,7 @@ impl Records {
         // Secrets that earlier members of this group add, by tenant: the catalogue does not know them yet.
         let mut added: Vec<(&Arc<Tenant>, i64)> = Vec::new();
         for Waiting { commit, durability: asked, .. } in members {
-            let outcome = self.admit(commit, &head, &touched, &added)?;
+            let outcome = self.admit(commit, &roots, &head, &touched, &added)?;
             outcomes.push(outcome);
             if outcome != Outcome::Done {
                 continue;
@@ -358,14 +384,14 @@ impl Records {
         head.epoch = head.epoch.checked_add(1).ok_or_else(no_more_commits)?;
         head.revision = self.next_revision.load(Ordering::Relaxed);
         (head.records, head.set) = (tally.records, tally.set);
-        let sealed = seal_head(&self.root, &self.store, &*self.entropy, &head)?;
+        let sealed = seal_head(&roots.newest, &self.store, &*self.entropy, &head)?;
         let tag = head_tag(&sealed);
         merged.put(vec![Family::Head as u8], sealed);
         let commit = || {
             self.backend.commit(&merged, durability).map_err(storage)?;
             // Only what is durable may be remembered, and only what is remembered may be acknowledged.
             match durability {
-                Durability::Immediate => self.anchors.advance(&self.root.anchor, head.epoch, &tag),
+                Durability::Immediate => self.anchors.advance(&roots.newest.anchor, head.epoch, &tag),
                 Durability::Eventual => Ok(()),
             }
         };
@@ -383,11 +409,17 @@ impl Records {
     fn admit(
         &self,
         commit: &Commit,
+        roots: &Roots,
         head: &Head,
         touched: &HashSet<&[u8]>,
         added: &[(&Arc<Tenant>, i64)],
     ) -> Result<Outcome> {
         let Guard { key, revision } = &commit.guard;
+        let is_of_now =
+            if commit.is_sealing { commit.time == roots.time() } else { commit.time.is_of_generation(&roots.newest) };
+        if !is_of_now {
+            return Ok(Outcome::Stale);
+        }
         if touched.contains(key.as_slice()) {
             return Ok(Outcome::Stale);
         }

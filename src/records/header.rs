@@ -5,10 +5,14 @@ use ring::{digest, hmac};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::envelope::ad::{FORMAT, Fields, push_field};
-use crate::envelope::provider::{KEY_NAME_BYTES_MAX, WRAPPED_KEY_BYTES_MAX, WrappedKey};
-use crate::envelope::seal::SUITE;
+use crate::entropy::Entropy;
+use crate::envelope::ad::{self, FORMAT, Fields, push_field};
+use crate::envelope::provider::{DataKey, KEY_NAME_BYTES_MAX, WRAPPED_KEY_BYTES_MAX, WrappedKey};
+use crate::envelope::root::RootKeys;
+use crate::envelope::seal::{Label, SUITE};
+use crate::envelope::unopened;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::version::{KeyRole, KmsKeyId};
 
 const MAGIC: &[u8; 8] = b"STRONGRM";
 
@@ -27,6 +31,13 @@ const CHECKSUM_BYTES: usize = 32;
 const MAC_BYTES: usize = 32;
 const WRAPS_MAX: u16 = 64;
 
+/// Longest sealed root key of the generation before.
+const FORMER_BYTES_MAX: usize = 512;
+
+/// What a wrap is for.
+const MAIN: u8 = 0;
+const RECOVERY: u8 = 1;
+
 /// Longest header that is read: far above what this version ever writes.
 pub(crate) const HEADER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -41,7 +52,18 @@ pub(crate) struct Header {
     /// Generation of the root key.
     pub(crate) generation: u32,
     /// The root key, wrapped at least once.
-    pub(crate) wraps: Vec<WrappedKey>,
+    pub(crate) wraps: Vec<RootWrap>,
+    /// The root key of the generation before, sealed under this one, as long as records are under it. Empty: none are.
+    pub(crate) former: Vec<u8>,
+}
+
+/// The root key, wrapped for one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RootWrap {
+    /// The key as somebody wrote it.
+    pub(crate) requested: KmsKeyId,
+    pub(crate) role: KeyRole,
+    pub(crate) wrapped: WrappedKey,
 }
 
 /// A header as it was read, before the key that authenticates it is known.
@@ -55,7 +77,7 @@ pub(crate) struct ReadHeader {
 
 impl Header {
     fn body(&self) -> Vec<u8> {
-        let Self { flags, store, instance, generation, wraps } = self;
+        let Self { flags, store, instance, generation, wraps, former } = self;
         let mut out = Vec::with_capacity(1024);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&FORMAT.to_be_bytes());
@@ -66,13 +88,62 @@ impl Header {
         out.extend_from_slice(&generation.to_be_bytes());
         push_field(&mut out, instance.as_bytes());
         out.extend_from_slice(&u16::try_from(wraps.len()).unwrap_or(u16::MAX).to_be_bytes());
-        for WrappedKey { provider, key_arn, key_version, blob } in wraps {
+        for RootWrap { requested, role, wrapped: WrappedKey { provider, key_arn, key_version, blob } } in wraps {
+            out.push(match role {
+                KeyRole::Secret => MAIN,
+                KeyRole::Recovery => RECOVERY,
+            });
+            push_field(&mut out, requested.shown().unwrap_or_default().as_bytes());
             push_field(&mut out, provider.as_bytes());
             push_field(&mut out, key_arn.as_bytes());
             push_field(&mut out, key_version.as_bytes());
             push_field(&mut out, blob);
         }
+        push_field(&mut out, former);
         out
+    }
+
+    /// Keys that everything is wrapped under besides its own.
+    pub(crate) fn recipients(&self) -> Vec<KmsKeyId> {
+        let mut keys: Vec<KmsKeyId> = Vec::new();
+        for wrap in self.wraps.iter().filter(|wrap| wrap.role == KeyRole::Recovery) {
+            // One whose key has a newer version is there twice for a moment.
+            if !keys.contains(&wrap.requested) {
+                keys.push(wrap.requested.clone());
+            }
+        }
+        keys
+    }
+
+    /// Seals the root key of a generation under the next one.
+    pub(crate) fn seal_former(
+        next: &RootKeys,
+        store: &Uuid,
+        former: &DataKey,
+        generation: u32,
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>> {
+        let ad = ad::former_root(store, generation);
+        let mut out = generation.to_be_bytes().to_vec();
+        next.former.seal_into(Label::FormerRoot, ad.as_bytes(), former.expose(), entropy, &mut out)?;
+        Ok(out)
+    }
+
+    /// The root key of the generation before, if records are still under it.
+    pub(crate) fn former_root(&self, root: &RootKeys) -> Result<Option<(DataKey, u32)>> {
+        if self.former.is_empty() {
+            return Ok(None);
+        }
+        let damaged = || Error::corrupted("the header's former root key is damaged");
+        let (generation, sealed) = self.former.split_first_chunk().ok_or_else(damaged)?;
+        let generation = u32::from_be_bytes(*generation);
+        if generation.checked_add(1) != Some(self.generation) {
+            return Err(Error::corrupted("the header's former root key is not of the generation before"));
+        }
+        let ad = ad::former_root(&self.store, generation);
+        let opened = root.former.open(Label::FormerRoot, ad.as_bytes(), sealed).map_err(unopened)?;
+        let key = DataKey::from_slice(&opened).ok_or_else(damaged)?;
+        Ok(Some((key, generation)))
     }
 
     /// Both copies.
@@ -179,12 +250,21 @@ fn parse_body(body: &[u8]) -> Result<Header> {
         }
         let mut wraps = Vec::new();
         for _ in 0..count {
+            let [role] = fields.array()?;
+            let role = match role {
+                MAIN => KeyRole::Secret,
+                RECOVERY => KeyRole::Recovery,
+                _ => return None,
+            };
+            let requested = KmsKeyId::parse(fields.text(KEY_NAME_BYTES_MAX)?);
             let provider = fields.text(KEY_NAME_BYTES_MAX)?;
             let key_arn = fields.text(KEY_NAME_BYTES_MAX)?;
             let key_version = fields.text(KEY_NAME_BYTES_MAX)?;
-            wraps.push(WrappedKey::new(provider, key_arn, key_version, fields.field(WRAPPED_KEY_BYTES_MAX)?));
+            let wrapped = WrappedKey::new(provider, key_arn, key_version, fields.field(WRAPPED_KEY_BYTES_MAX)?);
+            wraps.push(RootWrap { requested, role, wrapped });
         }
-        fields.is_empty().then_some(Header { flags, store, instance, generation, wraps })
+        let former = fields.field(FORMER_BYTES_MAX)?.to_vec();
+        fields.is_empty().then_some(Header { flags, store, instance, generation, wraps, former })
     };
     parse(&mut fields).ok_or_else(malformed)
 }

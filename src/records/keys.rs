@@ -1,9 +1,12 @@
 //! The key space: one ordered space, a one-byte family before every key, nothing readable in it.
+//!
+//! A digest in a key is preceded by the mark of the root key's generation that made it.
 
 use ring::hmac;
 use uuid::Uuid;
 
 use crate::envelope::ad::Ad;
+use crate::envelope::root::IndexKey;
 use crate::model::id::SecretName;
 use crate::model::tenant::Tenant;
 use crate::model::version::VersionId;
@@ -17,6 +20,8 @@ pub(crate) enum Family {
     Due = b'd',
     /// The head of the store. One record.
     Head = b'h',
+    /// How far a long operation has come.
+    Job = b'j',
     /// The store's header, where the store has no directory. One record.
     Header = b'm',
     /// A secret without its values.
@@ -30,8 +35,9 @@ pub(crate) fn is_key(bytes: &[u8]) -> bool {
     let Some((family, rest)) = bytes.split_first() else { return false };
     match *family {
         family if family == Family::Head as u8 || family == Family::Header as u8 => rest.is_empty(),
-        family if family == Family::Due as u8 => rest.len() == 8 + INDEX_BYTES,
-        family if family == Family::Secret as u8 || family == Family::Version as u8 => rest.len() == INDEX_BYTES,
+        family if family == Family::Due as u8 => rest.len() == 8 + 1 + INDEX_BYTES,
+        family if family == Family::Job as u8 => rest.len() == 1 + 1,
+        family if family == Family::Secret as u8 || family == Family::Version as u8 => rest.len() == 1 + INDEX_BYTES,
         _ => false,
     }
 }
@@ -39,30 +45,52 @@ pub(crate) fn is_key(bytes: &[u8]) -> bool {
 /// Bytes of an HMAC that are kept: 192 bits, far beyond accidental and deliberate collisions.
 const INDEX_BYTES: usize = 24;
 
-type IndexKey = [u8; 1 + INDEX_BYTES];
+/// A mark and a digest.
+type Digest = [u8; 1 + INDEX_BYTES];
 
-fn index(key: &hmac::Key, family: Family, what: &Ad) -> IndexKey {
-    let tag = hmac::sign(key, what.as_bytes());
-    let mut out = [family as u8; 1 + INDEX_BYTES];
+type DigestKey = [u8; 1 + 1 + INDEX_BYTES];
+
+fn digest(key: &IndexKey, what: &Ad) -> Digest {
+    let tag = hmac::sign(&key.mac, what.as_bytes());
+    let mut out = [key.mark; 1 + INDEX_BYTES];
     for (byte, of_tag) in out.iter_mut().skip(1).zip(tag.as_ref()) {
         *byte = *of_tag;
     }
     out
 }
 
+fn index(key: &IndexKey, family: Family, what: &Ad) -> DigestKey {
+    let mut out = [family as u8; 1 + 1 + INDEX_BYTES];
+    for (byte, of_digest) in out.iter_mut().skip(1).zip(digest(key, what)) {
+        *byte = of_digest;
+    }
+    out
+}
+
+/// What begins the keys of a family that one generation has made.
+pub(crate) fn of_generation(family: Family, mark: u8) -> [u8; 2] {
+    [family as u8, mark]
+}
+
+/// The mark of the generation that a key was made by. `None`: it is of no generation.
+pub(crate) fn mark(key: &[u8]) -> Option<u8> {
+    let place = if *key.first()? == Family::Due as u8 { 1 + 8 } else { 1 };
+    key.get(place).copied()
+}
+
 /// Where a secret is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SecretKey(IndexKey);
+pub(crate) struct SecretKey(DigestKey);
 
 impl SecretKey {
-    pub(crate) fn new(key: &hmac::Key, tenant: &Tenant, name: &SecretName) -> Self {
+    pub(crate) fn new(key: &IndexKey, tenant: &Tenant, name: &SecretName) -> Self {
         let what = Ad::new("secret").text(tenant.account()).text(tenant.region()).text(name.as_str());
         Self(index(key, Family::Secret, &what))
     }
 
     /// A key that a scan or an authenticated record gave us. `None` if it cannot be that of a secret.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let key: IndexKey = bytes.try_into().ok()?;
+        let key: DigestKey = bytes.try_into().ok()?;
         (key.first() == Some(&(Family::Secret as u8))).then_some(Self(key))
     }
 
@@ -72,7 +100,7 @@ impl SecretKey {
 }
 
 /// Where the value of a version is kept.
-pub(crate) fn version(key: &hmac::Key, uid: &Uuid, id: &VersionId) -> Vec<u8> {
+pub(crate) fn version(key: &IndexKey, uid: &Uuid, id: &VersionId) -> Vec<u8> {
     Vec::from(index(key, Family::Version, &Ad::new("version").uuid(uid).text(id.as_str())))
 }
 
@@ -86,12 +114,25 @@ pub(crate) enum Task {
     Retire = 2,
 }
 
+/// An operation that remembers how far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum JobKind {
+    /// Every value gets a data key and a ciphertext of its own.
+    Reencrypt = 1,
+}
+
+/// Where an operation keeps how far it has come.
+pub(crate) fn job(key: &IndexKey, kind: JobKind) -> Vec<u8> {
+    vec![Family::Job as u8, key.mark, kind as u8]
+}
+
 /// Where a due entry is kept: ordered by time, then by a digest that tells entries apart.
-pub(crate) fn due(key: &hmac::Key, at: Timestamp, task: Task, secret: &SecretKey) -> Vec<u8> {
+pub(crate) fn due(key: &IndexKey, at: Timestamp, task: Task, secret: &SecretKey) -> Vec<u8> {
     let what = Ad::new("due").u8(task as u8).bytes(secret.as_bytes());
     let mut out = vec![Family::Due as u8];
     out.extend_from_slice(&sortable(at));
-    out.extend(index(key, Family::Due, &what).into_iter().skip(1));
+    out.extend(digest(key, &what));
     out
 }
 

@@ -8,6 +8,8 @@
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
+use crate::envelope::root::Roots;
+use crate::records::keys::mark;
 use crate::storage::Batch;
 
 /// A sum of digests: four words, the least significant first.
@@ -46,6 +48,13 @@ impl SetHash {
             context.update(field);
         }
         context.sign().as_ref().first_chunk().map_or(Self::default(), |bytes| Self::from(*bytes))
+    }
+
+    /// The same, by the key of the generation that the record is of. One of no known generation counts too: as something
+    /// that does not belong.
+    pub(crate) fn of_record(roots: &Roots, record_key: &[u8], value: &[u8]) -> Self {
+        let root = mark(record_key).and_then(|mark| roots.of_mark(mark)).unwrap_or(&roots.newest);
+        Self::of(&root.manifest, record_key, value)
     }
 
     /// The sum with a record more.
@@ -105,12 +114,12 @@ pub(crate) struct Effect {
 
 /// The effects of a batch, one for each of its changes, whose keys are all different. `read` gives what is there.
 pub(crate) fn effects<E>(
-    key: &hmac::Key,
+    roots: &Roots,
     batch: &Batch,
     mut read: impl FnMut(&[u8]) -> Result<Option<SetHash>, E>,
 ) -> Result<Vec<Effect>, E> {
     let effect = |(record_key, value): (&[u8], Option<&[u8]>)| {
-        let after = value.map(|value| SetHash::of(key, record_key, value));
+        let after = value.map(|value| SetHash::of_record(roots, record_key, value));
         Ok(Effect { before: read(record_key)?, after })
     };
     batch.iter().map(effect).collect()

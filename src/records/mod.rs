@@ -9,6 +9,7 @@ pub(crate) mod catalogue;
 pub(crate) mod codec;
 mod commit;
 pub(crate) mod dump;
+mod generations;
 pub(crate) mod header;
 mod indexes;
 pub(crate) mod keys;
@@ -17,14 +18,14 @@ pub(crate) mod portable;
 pub(crate) mod sweep;
 pub(crate) mod token;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use uuid::Uuid;
 
 use crate::entropy::Entropy;
 use crate::envelope::ad::{self, FORMAT};
-use crate::envelope::root::RootKeys;
+use crate::envelope::root::{RootKeys, Roots};
 use crate::envelope::seal::Label;
 use crate::envelope::{SealedVersion, VERSION_BYTES_MAX, unopened};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +42,7 @@ use crate::storage::{Backend, BackendError, BackendStats, Batch, Durability, REC
 use crate::time::Timestamp;
 
 pub(crate) use crate::records::commit::{Outcome, no_more_commits};
+pub(crate) use crate::records::generations::Move;
 
 const _: () = assert!(VERSION_BYTES_MAX <= RECORD_BYTES_MAX, "the largest version can be stored");
 
@@ -51,7 +53,7 @@ const SCAN_RECORDS: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Records {
     backend: Box<dyn Backend>,
-    root: Arc<RootKeys>,
+    roots: RwLock<Arc<Roots>>,
     entropy: Arc<dyn Entropy>,
     store: Uuid,
     /// The next revision to hand out. Revisions order changes over the whole store; they need not be contiguous.
@@ -71,11 +73,18 @@ pub(crate) struct Records {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) backend: Box<dyn Backend>,
-    pub(crate) root: Arc<RootKeys>,
+    pub(crate) roots: Roots,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) store: Uuid,
     pub(crate) durability: Durability,
     pub(crate) anchors: Anchors,
+}
+
+/// A record as it is stored, and the root keys that it is under.
+#[derive(Debug)]
+pub(crate) struct StoredRecord {
+    pub(crate) stored: Stored,
+    pub(crate) root: Arc<RootKeys>,
 }
 
 /// A secret as it was read.
@@ -160,13 +169,13 @@ impl Records {
     }
 
     fn read_head(&self) -> Result<()> {
-        let Some(sealed) = self.read(&[Family::Head as u8])? else {
+        let Some(StoredRecord { stored: sealed, .. }) = self.read(&[Family::Head as u8])? else {
             return Err(match self.anchors.expected()? {
                 0 => Error::corrupted("the store has a header but no head record: its data is missing"),
                 expected => lost(0, expected),
             });
         };
-        let head = open_head(&self.root, &self.store, sealed.as_ref())?;
+        let head = open_head(&self.roots(), &self.store, sealed.as_ref())?;
         self.anchors.check(head.epoch, &head_tag(sealed.as_ref()))?;
         self.next_revision.store(head.revision.saturating_add(1), Ordering::Relaxed);
         self.committer.set_head(head, head_tag(sealed.as_ref()));
@@ -178,7 +187,7 @@ impl Records {
     pub(crate) fn create(parts: Parts, header: Option<Vec<u8>>, head: &Head) -> Result<Self> {
         let records = Self::assemble(parts);
         let mut batch = Batch::new();
-        let head = seal_head(&records.root, &records.store, &*records.entropy, head)?;
+        let head = seal_head(&records.roots().newest, &records.store, &*records.entropy, head)?;
         batch.put(vec![Family::Head as u8], head);
         if let Some(header) = header {
             batch.put(vec![Family::Header as u8], header);
@@ -188,10 +197,10 @@ impl Records {
         Ok(records)
     }
 
-    fn assemble(Parts { backend, root, entropy, store, durability, anchors }: Parts) -> Self {
+    fn assemble(Parts { backend, roots, entropy, store, durability, anchors }: Parts) -> Self {
         Self {
             backend,
-            root,
+            roots: RwLock::new(Arc::new(roots)),
             entropy,
             store,
             next_revision: AtomicU64::new(1),
@@ -216,14 +225,64 @@ impl Records {
         Ok(())
     }
 
-    fn read(&self, key: &[u8]) -> Result<Option<Stored>> {
-        self.usable()?;
-        self.backend.get(key).map_err(|error| self.failed_read(error))
+    /// The root keys that are in use at this moment.
+    pub(crate) fn roots(&self) -> Arc<Roots> {
+        Arc::clone(&self.roots.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn scan(&self, family: Family, after: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Stored)>> {
+    fn read(&self, key: &[u8]) -> Result<Option<StoredRecord>> {
         self.usable()?;
-        self.backend.scan(&[family as u8], after, SCAN_RECORDS).map_err(|error| self.failed_read(error))
+        let before = self.roots();
+        let stored = self.backend.get(key).map_err(|error| self.failed_read(error))?;
+        Ok(stored.map(|stored| StoredRecord { stored, root: self.root_of(key, &before) }))
+    }
+
+    /// A record that was read while no record could go over to another generation.
+    pub(crate) fn steady_record(&self, key: &[u8], stored: Stored) -> StoredRecord {
+        StoredRecord { stored, root: self.root_of(key, &self.roots()) }
+    }
+
+    /// The root keys of a record that was read after these were looked up: they may have changed meanwhile.
+    fn root_of(&self, key: &[u8], before: &Roots) -> Arc<RootKeys> {
+        let Some(mark) = keys::mark(key) else { return Arc::clone(&before.newest) };
+        match before.of_mark(mark) {
+            Some(root) => Arc::clone(root),
+            None => {
+                let now = self.roots();
+                // What is of no generation in use does not authenticate under any.
+                Arc::clone(now.of_mark(mark).unwrap_or(&now.newest))
+            }
+        }
+    }
+
+    /// Looks a record up under each generation that is in use.
+    ///
+    /// A record moves to the next generation in one step. So one that is found under neither, the newest tried last, was
+    /// not there, unless the generations in use were others by then.
+    fn look_up<T>(&self, mut read: impl FnMut(&RootKeys) -> Result<Option<T>>) -> Result<Option<T>> {
+        loop {
+            let roots = self.roots();
+            let again = roots.former.as_ref().map(|_| &roots.newest);
+            for root in roots.each().chain(again) {
+                if let Some(found) = read(root)? {
+                    return Ok(Some(found));
+                }
+            }
+            if self.roots().newest.generation == roots.newest.generation {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>) -> Result<Vec<(Vec<u8>, StoredRecord)>> {
+        self.usable()?;
+        let before = self.roots();
+        let found = self.backend.scan(prefix, after, SCAN_RECORDS).map_err(|error| self.failed_read(error))?;
+        let with_root = |(key, stored): (Vec<u8>, Stored)| {
+            let root = self.root_of(&key, &before);
+            (key, StoredRecord { stored, root })
+        };
+        Ok(found.into_iter().map(with_root).collect())
     }
 
     /// After a panic inside the engine nothing it says is to be believed.
@@ -234,38 +293,36 @@ impl Records {
         storage(error)
     }
 
-    /// Where the secret of this name is kept.
+    /// Where a new secret of this name is kept.
     pub(crate) fn key_of(&self, tenant: &Tenant, name: &SecretName) -> SecretKey {
-        SecretKey::new(&self.root.index, tenant, name)
+        SecretKey::new(&self.roots().newest.index, tenant, name)
     }
 
     /// The secret of this name, whatever its state.
     pub(crate) fn load(&self, tenant: &Arc<Tenant>, name: &SecretName) -> Result<Option<Loaded>> {
-        let key = self.key_of(tenant, name);
-        let Some(stored) = self.read(key.as_bytes())? else { return Ok(None) };
-        let loaded = self.open_secret(key, stored.as_ref(), Some(tenant))?;
+        let found = self.look_up(|root| {
+            let key = SecretKey::new(&root.index, tenant, name);
+            Ok(self.read(key.as_bytes())?.map(|found| (key, found)))
+        })?;
+        let Some((key, found)) = found else { return Ok(None) };
+        let loaded = self.open_secret(key, &found, Some(tenant))?;
         if loaded.secret.name != *name || *loaded.secret.tenant != **tenant {
             return Err(misplaced());
         }
         Ok(Some(loaded))
     }
 
-    /// The secret under this key, whatever its state.
+    /// The secret under this very key, whatever its state.
     pub(crate) fn load_by_key(&self, key: &SecretKey) -> Result<Option<Loaded>> {
         match self.read(key.as_bytes())? {
-            Some(stored) => self.open_found(key.clone(), stored.as_ref(), None).map(Some),
+            Some(found) => self.open_found(key.clone(), &found, None).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Where the value of a version is kept.
-    pub(crate) fn version_key(&self, secret: &Secret, id: &VersionId) -> Vec<u8> {
-        keys::version(&self.root.index, &secret.uid, id)
-    }
-
     /// The sealed value of a version.
-    pub(crate) fn load_version(&self, secret: &Secret, id: &VersionId) -> Result<Option<Stored>> {
-        self.read(&self.version_key(secret, id))
+    pub(crate) fn load_version(&self, secret: &Secret, id: &VersionId) -> Result<Option<StoredRecord>> {
+        self.look_up(|root| self.read(&keys::version(&root.index, &secret.uid, id)))
     }
 
     /// Every secret of the store, in no particular order.
@@ -273,12 +330,12 @@ impl Records {
         let mut after: Option<Vec<u8>> = None;
         let mut tenant = None;
         loop {
-            let found = self.scan(Family::Secret, after.as_deref())?;
+            let found = self.scan(&[Family::Secret as u8], after.as_deref())?;
             let is_last = found.len() < SCAN_RECORDS;
             for (key, stored) in found {
                 let secret_key = SecretKey::from_bytes(&key).ok_or_else(misplaced)?;
                 // Neighbours mostly belong to the same account and Region, and then share the record of it.
-                let loaded = self.open_found(secret_key, stored.as_ref(), tenant.as_ref())?;
+                let loaded = self.open_found(secret_key, &stored, tenant.as_ref())?;
                 tenant = Some(Arc::clone(&loaded.secret.tenant));
                 visit(loaded);
                 after = Some(key);
@@ -291,23 +348,24 @@ impl Records {
 
     /// The earliest due entries, at most a few hundred, after the one given.
     pub(crate) fn due(&self, after: Option<&[u8]>) -> Result<Vec<Due>> {
-        let open = |(entry, stored): (Vec<u8>, Stored)| {
+        let open = |(entry, found): (Vec<u8>, StoredRecord)| {
             let at = keys::due_at(&entry).ok_or_else(|| Error::corrupted("a due entry has no time"))?;
-            Ok(Due { at, secret: self.open_due(&entry, stored.as_ref()), entry })
+            Ok(Due { at, secret: self.open_due(&entry, &found), entry })
         };
-        self.scan(Family::Due, after)?.into_iter().map(open).collect()
+        self.scan(&[Family::Due as u8], after)?.into_iter().map(open).collect()
     }
 
     /// The secret that a due entry is about.
-    pub(crate) fn open_due(&self, entry: &[u8], stored: &[u8]) -> Result<SecretKey> {
-        let (_, bytes) = self.open_record(entry, stored)?;
+    pub(crate) fn open_due(&self, entry: &[u8], found: &StoredRecord) -> Result<SecretKey> {
+        let (_, bytes) = self.open_record(entry, found)?;
         let DueEntry { secret } = codec::decode_due(&bytes).map_err(undecodable)?;
         SecretKey::from_bytes(&secret).ok_or_else(misplaced)
     }
 
     /// Where the due entries of a secret are.
-    pub(crate) fn due_keys<'a>(&'a self, loaded: &'a Loaded) -> impl Iterator<Item = Vec<u8>> + 'a {
-        tasks(&loaded.secret).map(|(at, task)| keys::due(&self.root.index, at, task, &loaded.key))
+    pub(crate) fn due_keys<'a>(&self, loaded: &'a Loaded) -> impl Iterator<Item = Vec<u8>> + use<'a> {
+        let root = self.root_of(loaded.key.as_bytes(), &self.roots());
+        tasks(&loaded.secret).map(move |(at, task)| keys::due(&root.index, at, task, &loaded.key))
     }
 
     /// Whether there is a record under a key.
@@ -327,12 +385,20 @@ impl Records {
 
     /// Applies a change to one secret: all of it, durably, or nothing.
     pub(crate) fn commit(&self, change: &SecretChange<'_>) -> Result<Outcome> {
-        self.submit(indexes::change(self, change)?)
+        match indexes::change(self, change)? {
+            Some(commit) => self.submit(commit),
+            None => Ok(Outcome::Stale),
+        }
+    }
+
+    /// Applies changes to several secrets, each of them wholly or not at all, and waits for all of them at once.
+    pub(crate) fn commit_all(&self, changes: &[SecretChange<'_>]) -> Result<Vec<Outcome>> {
+        self.submit_some(changes.iter().map(|change| indexes::change(self, change)).collect::<Result<_>>()?)
     }
 
     /// Applies a change that need not survive a crash and may be lost to a race, and waits for nobody.
     pub(crate) fn note(&self, change: &SecretChange<'_>) -> Result<()> {
-        self.submit_note(indexes::change(self, change)?)
+        indexes::change(self, change)?.map_or(Ok(()), |commit| self.submit_note(commit))
     }
 
     /// Secrets of an account and Region, and their order.
@@ -348,11 +414,11 @@ impl Records {
     }
 
     /// Seals a record under its key and a new revision.
-    fn seal_record(&self, key: &[u8], revision: u64, plaintext: &[u8]) -> Result<Vec<u8>> {
+    fn seal_record(&self, root: &RootKeys, key: &[u8], revision: u64, plaintext: &[u8]) -> Result<Vec<u8>> {
         let mut out = Vec::with_capacity(8 + crate::envelope::seal::sealed_len(plaintext.len()));
         out.extend_from_slice(&revision.to_be_bytes());
         let ad = ad::record(&self.store, key, revision);
-        self.root.metadata.seal_into(Label::Metadata, ad.as_bytes(), plaintext, &*self.entropy, &mut out)?;
+        root.metadata.seal_into(Label::Metadata, ad.as_bytes(), plaintext, &*self.entropy, &mut out)?;
         if out.len() > RECORD_BYTES_MAX {
             return Err(too_large());
         }
@@ -360,23 +426,28 @@ impl Records {
     }
 
     /// The revision and the plaintext of a record.
-    fn open_record(&self, key: &[u8], stored: &[u8]) -> Result<(u64, zeroize::Zeroizing<Vec<u8>>)> {
-        let (revision, sealed) = split_revision(stored)?;
+    fn open_record(&self, key: &[u8], found: &StoredRecord) -> Result<(u64, zeroize::Zeroizing<Vec<u8>>)> {
+        let (revision, sealed) = split_revision(found.stored.as_ref())?;
         let ad = ad::record(&self.store, key, revision);
-        let plaintext = self.root.metadata.open(Label::Metadata, ad.as_bytes(), sealed).map_err(unopened)?;
+        let plaintext = found.root.metadata.open(Label::Metadata, ad.as_bytes(), sealed).map_err(unopened)?;
         Ok((revision, plaintext))
     }
 
-    fn open_secret(&self, key: SecretKey, stored: &[u8], tenant: Option<&Arc<Tenant>>) -> Result<Loaded> {
-        let (revision, plaintext) = self.open_record(key.as_bytes(), stored)?;
+    fn open_secret(&self, key: SecretKey, found: &StoredRecord, tenant: Option<&Arc<Tenant>>) -> Result<Loaded> {
+        let (revision, plaintext) = self.open_record(key.as_bytes(), found)?;
         let secret = codec::decode_secret(&plaintext, tenant).map_err(undecodable)?;
         Ok(Loaded { secret, key, revision })
     }
 
     /// Opens a secret of which only the key is known.
-    pub(crate) fn open_found(&self, key: SecretKey, stored: &[u8], tenant: Option<&Arc<Tenant>>) -> Result<Loaded> {
-        let loaded = self.open_secret(key, stored, tenant)?;
-        let belongs_at = self.key_of(&loaded.secret.tenant, &loaded.secret.name);
+    pub(crate) fn open_found(
+        &self,
+        key: SecretKey,
+        found: &StoredRecord,
+        tenant: Option<&Arc<Tenant>>,
+    ) -> Result<Loaded> {
+        let loaded = self.open_secret(key, found, tenant)?;
+        let belongs_at = SecretKey::new(&found.root.index, &loaded.secret.tenant, &loaded.secret.name);
         if loaded.key == belongs_at { Ok(loaded) } else { Err(misplaced()) }
     }
 
@@ -392,7 +463,7 @@ impl Records {
     /// Remembers the newest commit, which has been made durable.
     pub(crate) fn anchor_newest(&self) -> Result<()> {
         let (epoch, tag) = self.newest();
-        self.anchors.advance(&self.root.anchor, epoch, &tag)
+        self.anchors.advance(&self.roots().newest.anchor, epoch, &tag)
     }
 
     pub(crate) fn stats(&self) -> Result<(Head, BackendStats)> {
@@ -418,10 +489,6 @@ impl Records {
         }
         let is_whole = self.is_counted.load(Ordering::Acquire) && !self.is_disowned.load(Ordering::Acquire);
         closed.map(|()| Closed::Now { epoch: self.committer.head().epoch, is_whole })
-    }
-
-    pub(crate) fn root(&self) -> &RootKeys {
-        &self.root
     }
 
     /// The store's id.
@@ -451,10 +518,15 @@ pub(crate) fn seal_head(root: &RootKeys, store: &Uuid, entropy: &dyn Entropy, he
 }
 
 /// A head from its stored bytes.
-pub(crate) fn open_head(root: &RootKeys, store: &Uuid, stored: &[u8]) -> Result<Head> {
+pub(crate) fn open_head(roots: &Roots, store: &Uuid, stored: &[u8]) -> Result<Head> {
     let (epoch, sealed) = split_revision(stored)?;
     let ad = ad::head(store, epoch);
-    let plaintext = root.metadata.open(Label::Head, ad.as_bytes(), sealed).map_err(unopened)?;
+    let open = |root: &RootKeys| root.metadata.open(Label::Head, ad.as_bytes(), sealed).map_err(unopened);
+    let plaintext = match &roots.former {
+        // Nothing was committed yet since the root key began to be changed.
+        Some(former) => open(&roots.newest).or_else(|error| open(former).map_err(|_| error))?,
+        None => open(&roots.newest)?,
+    };
     codec::decode_head(&plaintext).map_err(undecodable)
 }
 

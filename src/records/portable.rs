@@ -276,12 +276,12 @@ fn decode_version(record: &[u8], value: &[u8]) -> Result<Chunk, CodecError> {
 impl Records {
     /// Some secrets, in the order of their keys, after the one given. None: there are no more.
     pub(crate) fn secrets_after(&self, after: Option<&SecretKey>) -> Result<Vec<Loaded>> {
-        let found = self.scan(Family::Secret, after.map(SecretKey::as_bytes))?;
+        let found = self.scan(&[Family::Secret as u8], after.map(SecretKey::as_bytes))?;
         let mut secrets: Vec<Loaded> = Vec::with_capacity(found.len().min(SCAN_RECORDS));
         for (key, stored) in found {
             let key = SecretKey::from_bytes(&key).ok_or_else(misplaced)?;
             let tenant = secrets.last().map(|before| Arc::clone(&before.secret.tenant));
-            secrets.push(self.open_found(key, stored.as_ref(), tenant.as_ref())?);
+            secrets.push(self.open_found(key, &stored, tenant.as_ref())?);
         }
         Ok(secrets)
     }

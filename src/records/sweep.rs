@@ -4,11 +4,13 @@
 //! record which the sweep has passed already is told to the sweep; one that changes a record still ahead is not, because
 //! the sweep will see it. So what was read, with what was told, is at every step exactly what the passed part of the
 //! store holds, and after the last step it is the whole store at one moment. Writers wait for one step at most.
+//!
+//! No sweep is made while records move to another generation of the root key: whoever begins one sees to that.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::envelope::root::RootKeys;
+use crate::envelope::root::Roots;
 use crate::error::{Error, Result};
 use crate::records::Records;
 use crate::records::codec::Head;
@@ -96,8 +98,9 @@ impl Sweep<'_> {
         records.usable()?;
         let step = records.while_nobody_commits(|| self.step_between_commits())?;
         step.told.iter().for_each(|told| self.tally.apply(&told.effect));
+        let roots = records.roots();
         for (key, value) in &step.found {
-            self.tally.add(SetHash::of(&records.root.manifest, key, value.as_ref()));
+            self.tally.add(SetHash::of_record(&roots, key, value.as_ref()));
         }
         if let Some((head, _)) = &step.end {
             let flag =
@@ -137,13 +140,13 @@ impl Sweep<'_> {
 }
 
 /// What a backend holds to which nobody writes.
-pub(crate) fn tally_of(backend: &dyn Backend, root: &RootKeys) -> std::result::Result<Tally, BackendError> {
+pub(crate) fn tally_of(backend: &dyn Backend, roots: &Roots) -> std::result::Result<Tally, BackendError> {
     let mut tally = Tally::default();
     let mut last: Option<Vec<u8>> = None;
     loop {
         let found = backend.scan(&[], last.as_deref(), STEP_RECORDS)?;
         for (key, value) in found.iter().filter(|(key, _)| !is_outside(key)) {
-            tally.add(SetHash::of(&root.manifest, key, value.as_ref()));
+            tally.add(SetHash::of_record(roots, key, value.as_ref()));
         }
         let is_last = found.len() < STEP_RECORDS;
         last = found.into_iter().next_back().map(|(key, _)| key);
@@ -165,8 +168,8 @@ impl Records {
     }
 
     /// What the record under a key counts as.
-    pub(super) fn element(&self, key: &[u8]) -> Result<Option<SetHash>> {
-        Ok(self.read(key)?.map(|value| SetHash::of(&self.root.manifest, key, value.as_ref())))
+    pub(super) fn element(&self, roots: &Roots, key: &[u8]) -> Result<Option<SetHash>> {
+        Ok(self.read(key)?.map(|found| SetHash::of_record(roots, key, found.stored.as_ref())))
     }
 
     /// Counts every record and compares with the head.

@@ -53,7 +53,7 @@ impl Records {
         let plaintext = encode_cursor(cursor).map_err(undecodable)?;
         let mut token = now.timestamp_millis().to_be_bytes().to_vec();
         let ad = self.token_ad(tenant, query, now);
-        self.root.token.seal_into(Label::Token, ad.as_bytes(), &plaintext, &*self.entropy, &mut token)?;
+        self.roots().newest.token.seal_into(Label::Token, ad.as_bytes(), &plaintext, &*self.entropy, &mut token)?;
         let mut text = String::with_capacity(token.len() * 2);
         for byte in token {
             // Writing to a string cannot fail.
@@ -67,8 +67,9 @@ impl Records {
         let bytes = from_hex(token).ok_or_else(Error::invalid_next_token)?;
         let (issued_at, sealed) = bytes.split_first_chunk().ok_or_else(Error::invalid_next_token)?;
         let ad = self.token_ad(tenant, query, from_millis(i64::from_be_bytes(*issued_at)));
-        let plaintext =
-            self.root.token.open(Label::Token, ad.as_bytes(), sealed).map_err(|_| Error::invalid_next_token())?;
+        let roots = self.roots();
+        let plaintext = roots.tokens().find_map(|key| key.open(Label::Token, ad.as_bytes(), sealed).ok());
+        let plaintext = plaintext.ok_or_else(Error::invalid_next_token)?;
         decode_cursor(&plaintext).map_err(|_| Error::invalid_next_token())
     }
 }

@@ -84,6 +84,8 @@ pub(super) fn cannot(doing: &str, path: &Path) -> impl Fn(std::io::Error) -> Err
 impl Inner {
     fn backup(&self, path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<BackupReport> {
         self.records.usable()?;
+        // Neither the header nor the places of records change as long as this is held.
+        let _steady = self.steady();
         let new = files::NewFile::create(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
                 Error::new(ErrorKind::BackupFile, format!("`{}` exists already", path.display())).with_source(error)
@@ -104,7 +106,7 @@ impl Inner {
         let failed = cannot("write", path);
         let mut meter = Meter::new("reading records", self.records.head().records, progress);
         let out = BufWriter::with_capacity(BUFFER_BYTES, new.file());
-        let mut writer = Writer::new(out, self.records.root(), &self.header).map_err(&failed)?;
+        let mut writer = Writer::new(out, &self.records.roots().newest, &self.header().stored).map_err(&failed)?;
         let mut sweep = self.records.sweep(true);
         loop {
             let step = sweep.step()?;
@@ -137,7 +139,7 @@ impl Inner {
         let bytes = file.metadata().map_err(cannot("read back", path))?.len();
         let mut meter = Meter::new("reading the backup", bytes, progress);
         let reader = Reader::new(BufReader::with_capacity(BUFFER_BYTES, file))?;
-        let head = reader.check(self.records.root(), self.records.store(), |done| meter.reach(done))?;
+        let head = reader.check(&self.records.roots(), self.records.store(), |done| meter.reach(done))?;
         meter.finish();
         Ok((head, bytes))
     }
@@ -211,9 +213,9 @@ impl Maker {
             Ok((Reader::new(BufReader::with_capacity(BUFFER_BYTES, file))?, bytes))
         };
         let (reader, bytes) = open()?;
-        let (header, root) = self.open_header(Header::read(&reader.header)?)?;
+        let (header, roots) = self.open_header(Header::read(&reader.header)?)?;
         let mut meter = Meter::new("checking the backup", bytes, progress);
-        let head = reader.check(&root, &header.store, |done| meter.reach(done))?;
+        let head = reader.check(&roots, &header.store, |done| meter.reach(done))?;
         meter.finish();
 
         let header = Header { instance: random_uuid(&*self.entropy)?, ..header };
@@ -223,19 +225,19 @@ impl Maker {
         // Read again: what is made is compared with the head that was authenticated before the store exists.
         let (reader, _) = open()?;
         let mut meter = Meter::new("writing records", head.records, progress);
-        let made = self.make(directory, header, root, cache_bytes, |backend, root, store| {
+        let made = self.make(directory, header, roots, cache_bytes, |backend, roots, store| {
             let mut batch = Batch::new();
             let commit = |batch: &mut Batch| {
                 let full = std::mem::take(batch);
                 backend.commit(&full, Durability::Eventual).map_err(storage)
             };
-            reader.replay(root, |change| {
+            reader.replay(&roots.newest, |change| {
                 batch.append(change);
                 meter.advance(1);
                 if batch.bytes() >= BATCH_BYTES { commit(&mut batch) } else { Ok(()) }
             })?;
             commit(&mut batch)?;
-            Records::create(self.parts(backend, root, store, Anchors::default()), None, &new_head)
+            Records::create(self.parts(backend, roots, store, Anchors::default()), None, &new_head)
         })?;
         meter.finish();
         Ok(made)

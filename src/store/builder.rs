@@ -1,7 +1,7 @@
 //! Opening or making a store: the settings, and the steps.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -9,21 +9,21 @@ use uuid::Uuid;
 use crate::clock::{Clock, SystemClock};
 use crate::entropy::{Entropy, OsEntropy, random_uuid};
 use crate::envelope::provider::{DataKey, KeyProvider};
-use crate::envelope::root::RootKeys;
+use crate::envelope::root::{RootKeys, Roots};
 use crate::envelope::{Envelope, new_root, open_root, unopened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::limits as lim;
 use crate::model::tenant::Tenant;
-use crate::model::version::KmsKeyId;
+use crate::model::version::{KeyRole, KmsKeyId};
 use crate::records::anchor::{AnchorFile, Anchors, ExternalAnchor, HeadTag, lost};
 use crate::records::codec::Head;
-use crate::records::header::{Header, ReadHeader, TEST_ONLY};
+use crate::records::header::{Header, ReadHeader, RootWrap, TEST_ONLY};
 use crate::records::keys::Family;
 use crate::records::{Count, Parts, Records, storage};
 use crate::storage::sled::SledBackend;
 use crate::storage::{Backend, Durability};
 use crate::store::directory::{Directory, Found};
-use crate::store::{Inner, SecretStore, Settings};
+use crate::store::{Inner, SecretStore, Settings, StoredHeader};
 
 /// Account of [`SecretStore::default_secrets_manager`], unless the builder says otherwise.
 const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -89,7 +89,7 @@ pub struct Builder {
     cache_bytes: u64,
     account: String,
     region: String,
-    root_key_id: KmsKeyId,
+    root_key_id: Option<KmsKeyId>,
     check_records: CheckRecords,
     external_anchor: Option<Arc<dyn ExternalAnchor>>,
     expected_epoch: Option<u64>,
@@ -118,7 +118,7 @@ impl Builder {
             cache_bytes: DEFAULT_CACHE_BYTES,
             account: DEFAULT_ACCOUNT.to_owned(),
             region: DEFAULT_REGION.to_owned(),
-            root_key_id: KmsKeyId::Default,
+            root_key_id: None,
             check_records: CheckRecords::default(),
             external_anchor: None,
             expected_epoch: None,
@@ -219,11 +219,12 @@ impl Builder {
         self
     }
 
-    /// The key that protects a new store's root key: a key id, key ARN, alias or alias ARN of the provider's. Default:
-    /// `alias/aws/secretsmanager` of the builder's account and Region. Whoever disables this key can no longer open the
-    /// store.
+    /// The key that protects the store's root key: a key id, key ARN, alias or alias ARN of the provider's. Default:
+    /// `alias/aws/secretsmanager` of the builder's account and Region, and for a store that exists, the one that it has.
+    /// A store that exists is opened with the keys that it has, and goes over to another one with the next
+    /// [`SecretStore::rewrap`]. Whoever disables this key can no longer open the store.
     pub fn root_key_id(mut self, key: impl AsRef<str>) -> Self {
-        self.root_key_id = KmsKeyId::parse(key.as_ref());
+        self.root_key_id = Some(KmsKeyId::parse(key.as_ref()));
         self
     }
 
@@ -359,13 +360,22 @@ impl Builder {
             expected_epoch,
             is_inspection,
         };
-        let (Opened { records, root, store, instance, header }, directory) =
-            open(&maker, place, patience, cache_bytes)?;
-        let Maker { provider, entropy, .. } = maker;
-        let envelope = Envelope::new(provider, Arc::clone(&entropy), root, store);
-        let directory = std::sync::Mutex::new(directory);
-        let inner = Arc::new(Inner { records, envelope, clock, entropy, settings, instance, header, directory });
-        Ok(SecretStore { inner, default_tenant })
+        let (Opened { records, header }, directory) = open(&maker, place, patience, cache_bytes)?;
+        let envelope = maker.envelope(&header.header);
+        let Maker { entropy, root_key_id, .. } = maker;
+        let inner = Inner {
+            records,
+            envelope,
+            clock,
+            entropy,
+            settings,
+            root_key_id,
+            header: RwLock::new(header),
+            steady: RwLock::default(),
+            key_work: Mutex::default(),
+            directory: Mutex::new(directory),
+        };
+        Ok(SecretStore { inner: Arc::new(inner), default_tenant })
     }
 }
 
@@ -376,7 +386,7 @@ pub(super) struct Maker {
     is_test_only: bool,
     pub(super) mode: OpenMode,
     durability: Durability,
-    root_key_id: KmsKeyId,
+    root_key_id: Option<KmsKeyId>,
     tenant: Arc<Tenant>,
     check_records: CheckRecords,
     external_anchor: Option<Arc<dyn ExternalAnchor>>,
@@ -387,11 +397,7 @@ pub(super) struct Maker {
 /// The parts of a store that was opened.
 pub(super) struct Opened {
     pub(super) records: Records,
-    pub(super) root: Arc<RootKeys>,
-    pub(super) store: Uuid,
-    pub(super) instance: Uuid,
-    /// The header as it is stored.
-    pub(super) header: Vec<u8>,
+    pub(super) header: StoredHeader,
 }
 
 fn open_sled(path: &Path, cache_bytes: u64) -> Result<SledBackend> {
@@ -402,17 +408,17 @@ impl Maker {
     pub(super) fn open_directory(&self, directory: &Directory, cache_bytes: u64) -> Result<Opened> {
         match directory.look()? {
             Found::Store(bytes) if self.mode != OpenMode::Replace => {
-                let (header, root) = self.open_header(Header::read(&bytes)?)?;
+                let (header, roots) = self.open_header(Header::read(&bytes)?)?;
                 let Header { store, instance, .. } = header;
-                let anchors = self.anchors(Some(directory.open_anchor(&root, &instance)?));
-                let seal = directory.read_seal(&root, &instance)?;
+                let anchors = self.anchors(Some(directory.open_anchor(&roots, &instance)?));
+                let seal = directory.read_seal(&roots.newest, &instance)?;
                 // Also where there is no seal: an anchor that cannot be asked is no reason to let the engine in.
                 let expected = anchors.expected()?;
                 if let Some(seal) = &seal {
                     if seal.epoch < expected {
                         return Err(lost(seal.epoch, expected));
                     }
-                    seal.check(&directory.records(), &root.seal)?;
+                    seal.check(&directory.records(), &roots.newest.seal)?;
                 }
                 directory.check_engine_files()?;
                 directory.refuse_if_in_use()?;
@@ -424,13 +430,13 @@ impl Maker {
                     directory.keep_records()?;
                 }
                 let opened = open_sled(&directory.records(), cache_bytes)
-                    .and_then(|backend| self.records(Box::new(backend), &root, store, anchors, is_sealed));
+                    .and_then(|backend| self.records(Box::new(backend), &roots, store, anchors, is_sealed));
                 match opened {
                     Ok(records) => {
                         if !self.is_inspection {
                             directory.forget_kept_records()?;
                         }
-                        Ok(Opened { records, root, store, instance, header: bytes })
+                        Ok(Opened { records, header: StoredHeader { header, stored: bytes } })
                     }
                     Err(error) => {
                         // What the engine did to its files is undone. What is wrong is told by the first error.
@@ -442,7 +448,7 @@ impl Maker {
             found => {
                 self.require_may_create()?;
                 let first_epoch = self.first_epoch()?;
-                let (header, root) = self.new_header()?;
+                let (header, roots) = self.new_header()?;
                 // Only now, when the keys for a new store are at hand.
                 if let Found::Store(bytes) = &found {
                     match Header::read(bytes) {
@@ -452,8 +458,8 @@ impl Maker {
                     directory.discard()?;
                 }
                 let head = Head { epoch: first_epoch, ..Head::default() };
-                self.make(directory, header, root, cache_bytes, |backend, root, store| {
-                    Records::create(self.parts(backend, root, store, Anchors::default()), None, &head)
+                self.make(directory, header, roots, cache_bytes, |backend, roots, store| {
+                    Records::create(self.parts(backend, roots, store, Anchors::default()), None, &head)
                 })
             }
         }
@@ -465,27 +471,27 @@ impl Maker {
         &self,
         directory: &Directory,
         header: Header,
-        root: Arc<RootKeys>,
+        roots: Roots,
         cache_bytes: u64,
-        fill: impl FnOnce(Box<dyn Backend>, &Arc<RootKeys>, Uuid) -> Result<Records>,
+        fill: impl FnOnce(Box<dyn Backend>, &Roots, Uuid) -> Result<Records>,
     ) -> Result<Opened> {
         let Header { store, instance, .. } = header;
         let mut newest = (0, HeadTag::default());
         directory.make_records(|path| {
-            let records = fill(Box::new(open_sled(path, cache_bytes)?), &root, store)?;
+            let records = fill(Box::new(open_sled(path, cache_bytes)?), &roots, store)?;
             newest = records.newest();
             records.close().map(drop)
         })?;
         let (epoch, tag) = newest;
-        directory.write_anchor(&root, &instance, epoch, tag)?;
-        let anchors = self.anchors(Some(directory.open_anchor(&root, &instance)?));
+        directory.write_anchor(&roots.newest, &instance, epoch, tag)?;
+        let anchors = self.anchors(Some(directory.open_anchor(&roots, &instance)?));
         let backend = Box::new(open_sled(&directory.records(), cache_bytes)?);
-        let records = Records::open(self.parts(backend, &root, store, anchors), Count::All)?;
-        let header = header.encode(&root.header);
-        directory.write_header(&header)?;
+        let records = Records::open(self.parts(backend, &roots, store, anchors), Count::All)?;
+        let stored = header.encode(&roots.newest.header);
+        directory.write_header(&stored)?;
         records.anchor_newest()?;
         directory.make_private()?;
-        Ok(Opened { records, root, store, instance, header })
+        Ok(Opened { records, header: StoredHeader { header, stored } })
     }
 
     fn open_backend(&self, backend: Box<dyn Backend>) -> Result<Opened> {
@@ -495,10 +501,9 @@ impl Maker {
         let key = [Family::Header as u8];
         match backend.get(&key).map_err(storage)? {
             Some(stored) => {
-                let (header, root) = self.open_header(Header::read(stored.as_ref())?)?;
-                let Header { store, instance, .. } = header;
-                let records = self.records(backend, &root, store, self.anchors(None), false)?;
-                Ok(Opened { records, root, store, instance, header: stored.as_ref().to_vec() })
+                let (header, roots) = self.open_header(Header::read(stored.as_ref())?)?;
+                let records = self.records(backend, &roots, header.store, self.anchors(None), false)?;
+                Ok(Opened { records, header: StoredHeader { header, stored: stored.as_ref().to_vec() } })
             }
             None => {
                 if !backend.scan(&[], None, 1).map_err(storage)?.is_empty() {
@@ -506,13 +511,12 @@ impl Maker {
                 }
                 self.require_may_create()?;
                 let first_epoch = self.first_epoch()?;
-                let (header, root) = self.new_header()?;
-                let Header { store, instance, .. } = header;
-                let header = header.encode(&root.header);
+                let (header, roots) = self.new_header()?;
+                let stored = header.encode(&roots.newest.header);
                 let head = Head { epoch: first_epoch, ..Head::default() };
-                let parts = self.parts(backend, &root, store, self.anchors(None));
-                let records = Records::create(parts, Some(header.clone()), &head)?;
-                Ok(Opened { records, root, store, instance, header })
+                let parts = self.parts(backend, &roots, header.store, self.anchors(None));
+                let records = Records::create(parts, Some(stored.clone()), &head)?;
+                Ok(Opened { records, header: StoredHeader { header, stored } })
             }
         }
     }
@@ -535,7 +539,7 @@ impl Maker {
     fn records(
         &self,
         backend: Box<dyn Backend>,
-        root: &Arc<RootKeys>,
+        roots: &Roots,
         store: Uuid,
         anchors: Anchors,
         is_sealed: bool,
@@ -545,18 +549,18 @@ impl Maker {
             CheckRecords::Never => Count::Unknown,
             CheckRecords::UnlessSealed | CheckRecords::Always => Count::All,
         };
-        Records::open(self.parts(backend, root, store, anchors), count)
+        Records::open(self.parts(backend, roots, store, anchors), count)
     }
 
-    pub(super) fn parts(
-        &self,
-        backend: Box<dyn Backend>,
-        root: &Arc<RootKeys>,
-        store: Uuid,
-        anchors: Anchors,
-    ) -> Parts {
-        let (root, entropy) = (Arc::clone(root), Arc::clone(&self.entropy));
-        Parts { backend, root, entropy, store, durability: self.durability, anchors }
+    pub(super) fn parts(&self, backend: Box<dyn Backend>, roots: &Roots, store: Uuid, anchors: Anchors) -> Parts {
+        let (roots, entropy) = (roots.clone(), Arc::clone(&self.entropy));
+        Parts { backend, roots, entropy, store, durability: self.durability, anchors }
+    }
+
+    /// Seals and opens the values of a store.
+    pub(super) fn envelope(&self, header: &Header) -> Envelope {
+        let (provider, entropy) = (Arc::clone(&self.provider), Arc::clone(&self.entropy));
+        Envelope::new(provider, entropy, header.store, Arc::clone(&self.tenant), header.recipients())
     }
 
     fn require_may_create(&self) -> Result<()> {
@@ -566,24 +570,27 @@ impl Maker {
         Ok(())
     }
 
-    fn new_header(&self) -> Result<(Header, Arc<RootKeys>)> {
+    fn new_header(&self) -> Result<(Header, Roots)> {
+        let requested = self.root_key_id.clone().unwrap_or_default();
         let store = random_uuid(&*self.entropy)?;
         let instance = random_uuid(&*self.entropy)?;
-        let (root, wrapped) = new_root(&*self.provider, &*self.entropy, &self.tenant, &self.root_key_id, &store)?;
+        let (root, wrapped) = new_root(&*self.provider, &*self.entropy, &self.tenant, &requested, &store)?;
         let flags = if self.is_test_only { TEST_ONLY } else { 0 };
-        let header = Header { flags, store, instance, generation: FIRST_GENERATION, wraps: vec![wrapped] };
-        let root = derive(&root, &header)?;
-        Ok((header, root))
+        let wrap = RootWrap { requested, role: KeyRole::Secret, wrapped };
+        let header =
+            Header { flags, store, instance, generation: FIRST_GENERATION, wraps: vec![wrap], former: Vec::new() };
+        let root = derive(&root, &header.store, FIRST_GENERATION)?;
+        Ok((header, Roots::new(root, None)))
     }
 
-    pub(super) fn open_header(&self, read: ReadHeader) -> Result<(Header, Arc<RootKeys>)> {
+    pub(super) fn open_header(&self, read: ReadHeader) -> Result<(Header, Roots)> {
         if self.mode == OpenMode::CreateNew {
             return Err(Error::new(ErrorKind::StoreExists, "there is a store already"));
         }
         let Header { store, wraps, .. } = &read.header;
         let mut first_failure = None;
         let mut root = None;
-        for wrapped in wraps {
+        for RootWrap { wrapped, .. } in wraps {
             match open_root(&*self.provider, &*self.entropy, store, wrapped) {
                 Ok(opened) => {
                     root = Some(opened);
@@ -597,8 +604,12 @@ impl Maker {
         let Some(root) = root else {
             return Err(first_failure.unwrap_or_else(|| Error::corrupted("the store's header names no key")));
         };
-        let root = derive(&root, &read.header)?;
+        let root = derive(&root, store, read.header.generation)?;
         let header = read.authenticate(&root.header)?;
+        let former = match header.former_root(&root)? {
+            Some((former, generation)) => Some(derive(&former, &header.store, generation)?),
+            None => None,
+        };
         if header.flags & TEST_ONLY != 0 && !self.is_test_only {
             return Err(Error::configuration(
                 "the store was made for tests, with a predictable clock or random source: open it with `test_only(true)`",
@@ -609,10 +620,11 @@ impl Maker {
                 "the store was not made for tests: values sealed with a predictable random source would not be secret",
             ));
         }
-        Ok((header, root))
+        Ok((header, Roots::new(root, former)))
     }
 }
 
-fn derive(root: &DataKey, header: &Header) -> Result<Arc<RootKeys>> {
-    RootKeys::derive(root, &header.store, header.generation).map(Arc::new).map_err(unopened)
+/// The keys of one generation.
+pub(super) fn derive(root: &DataKey, store: &Uuid, generation: u32) -> Result<Arc<RootKeys>> {
+    RootKeys::derive(root, store, generation).map(Arc::new).map_err(unopened)
 }

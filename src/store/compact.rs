@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::envelope::root::RootKeys;
+use crate::envelope::root::Roots;
 use crate::error::{Error, ErrorKind, Result};
 use crate::records::keys::Family;
 use crate::records::manifest::Tally;
@@ -62,7 +62,12 @@ impl Builder {
             let compacted = compact(&opened, &directory, cache_bytes, progress);
             // Closed and sealed also if it failed: the old files are as they were.
             if let Closed::Now { epoch, is_whole: true } = opened.records.close()? {
-                directory.write_seal(&opened.root, &opened.instance, epoch, &*maker.entropy)?;
+                directory.write_seal(
+                    &opened.records.roots().newest,
+                    &opened.header.header.instance,
+                    epoch,
+                    &*maker.entropy,
+                )?;
             }
             compacted?;
             directory.finish_compaction()?;
@@ -80,7 +85,7 @@ impl Builder {
 
 /// Copies every record into fresh files.
 fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &mut dyn FnMut(Progress)) -> Result<()> {
-    let Opened { records, root, .. } = opened;
+    let Opened { records, .. } = opened;
     let head = records.head();
     directory.begin_compaction()?;
     let fresh = SledBackend::open(directory.compacted(), cache_bytes).map_err(storage)?;
@@ -110,7 +115,7 @@ fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &
         return Err(Error::corrupted(format!("{what}; the store was left as it was")));
     }
     fresh.close().map_err(storage)?;
-    let copied = copied_tally(&directory.compacted(), root, cache_bytes)?;
+    let copied = copied_tally(&directory.compacted(), &records.roots(), cache_bytes)?;
     if let Some(what) = disagreement(&head, copied) {
         return Err(Error::new(ErrorKind::Storage, format!("the copy does not read as it was written: {what}")));
     }
@@ -118,9 +123,9 @@ fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &
 }
 
 /// What a copy holds, read back through the engine.
-fn copied_tally(path: &Path, root: &RootKeys, cache_bytes: u64) -> Result<Tally> {
+fn copied_tally(path: &Path, roots: &Roots, cache_bytes: u64) -> Result<Tally> {
     let copy = SledBackend::open(path, cache_bytes).map_err(storage)?;
-    let tally = tally_of(&copy, root).map_err(storage);
+    let tally = tally_of(&copy, roots).map_err(storage);
     copy.close().map_err(storage)?;
     tally
 }

@@ -20,10 +20,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use ring::hmac;
 use uuid::Uuid;
 
 use crate::entropy::Entropy;
-use crate::envelope::root::RootKeys;
+use crate::envelope::root::{RootKeys, Roots};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::records::anchor::{AnchorFile, HeadTag};
@@ -127,9 +128,13 @@ pub(super) fn read_header(directory: &Path) -> Result<Vec<u8>> {
     }
 }
 
+fn anchor_keys(roots: &Roots) -> Vec<&hmac::Key> {
+    roots.each().map(|root| &*root.anchor).collect()
+}
+
 /// The anchor of a store to which nothing is to be written.
-pub(super) fn read_anchor(directory: &Path, root: &RootKeys, instance: &Uuid) -> Result<AnchorFile> {
-    AnchorFile::open(&directory.join(ANCHOR), false, &root.anchor, instance)
+pub(super) fn read_anchor(directory: &Path, roots: &Roots, instance: &Uuid) -> Result<AnchorFile> {
+    AnchorFile::open(&directory.join(ANCHOR), false, &anchor_keys(roots), instance)
 }
 
 /// The number of the newest commit when a store was closed, if there is a seal that says so.
@@ -475,8 +480,8 @@ impl Directory {
         files::replace(&path, &AnchorFile::encode(&root.anchor, instance, epoch, tag)).map_err(storage("write", &path))
     }
 
-    pub(super) fn open_anchor(&self, root: &RootKeys, instance: &Uuid) -> Result<AnchorFile> {
-        AnchorFile::open(&self.path.join(ANCHOR), true, &root.anchor, instance)
+    pub(super) fn open_anchor(&self, roots: &Roots, instance: &Uuid) -> Result<AnchorFile> {
+        AnchorFile::open(&self.path.join(ANCHOR), true, &anchor_keys(roots), instance)
     }
 
     /// The seal, if the store was closed.
@@ -530,6 +535,12 @@ impl Directory {
         let path = self.path.join(HEADER);
         files::replace(&path, bytes).map_err(storage("write", &path))?;
         self.remove_mark()
+    }
+
+    /// Puts a header in the place of the one that is there, and erases that one.
+    pub(super) fn replace_header(&self, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(HEADER);
+        files::replace_and_erase(&path, bytes).map_err(storage("write", &path))
     }
 
     fn remove_mark(&self) -> Result<()> {

@@ -4,6 +4,7 @@ mod backup;
 mod builder;
 mod compact;
 mod directory;
+mod keys;
 mod maintenance;
 mod portable;
 mod progress;
@@ -12,7 +13,7 @@ mod seal;
 mod verify;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use uuid::Uuid;
 
@@ -21,6 +22,8 @@ use crate::entropy::Entropy;
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::model::tenant::Tenant;
+use crate::model::version::KmsKeyId;
+use crate::records::header::Header;
 use crate::records::{Closed, Records};
 use crate::storage::Backend;
 use crate::storage::memory::MemoryBackend;
@@ -31,6 +34,10 @@ use crate::time::{Timestamp, to_millis};
 pub use crate::store::backup::BackupReport;
 pub use crate::store::builder::{Builder, CheckRecords, OpenMode};
 pub use crate::store::compact::CompactReport;
+pub use crate::store::keys::{
+    DropReport, KeyCensus, KeyOptions, KeyProblem, KeyUsage, KeyUse, ReencryptReport, RewrapReport, RootKeyReport,
+    ShredReport,
+};
 pub use crate::store::maintenance::MaintenanceReport;
 pub use crate::store::portable::{
     ConflictReason, ExportOptions, ExportReport, ImportConflict, ImportOptions, ImportReport, SkippedSecret,
@@ -85,12 +92,22 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
-    /// Which life of the store this is.
-    instance: Uuid,
-    /// The header as it is stored.
-    header: Vec<u8>,
+    /// The key that is to protect the root key, if the builder was told one.
+    root_key_id: Option<KmsKeyId>,
+    header: RwLock<StoredHeader>,
+    /// Held shared by whoever needs every record to stay under its key, exclusively while the root key is being changed.
+    steady: RwLock<()>,
+    /// One operation on keys at a time.
+    key_work: Mutex<()>,
     /// Held as long as the records are open. `None` for a store without a directory.
     directory: Mutex<Option<Directory>>,
+}
+
+/// The header, and the bytes that it is stored as.
+#[derive(Debug, Clone)]
+struct StoredHeader {
+    header: Header,
+    stored: Vec<u8>,
 }
 
 /// What the builder decided for the operations.
@@ -225,13 +242,27 @@ impl SecretStore {
 }
 
 impl Inner {
+    fn header(&self) -> RwLockReadGuard<'_, StoredHeader> {
+        self.header.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which life of the store this is.
+    fn instance(&self) -> Uuid {
+        self.header().header.instance
+    }
+
+    /// Keeps records under their keys until the result is dropped.
+    fn steady(&self) -> RwLockReadGuard<'_, ()> {
+        self.steady.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn close(&self) -> Result<()> {
         let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
         let closed = self.records.close()?;
         match (directory, closed) {
             // What nobody has counted is not vouched for, and is counted when it is opened.
             (Some(directory), Closed::Now { epoch, is_whole: true }) => {
-                directory.write_seal(self.records.root(), &self.instance, epoch, &*self.entropy)
+                directory.write_seal(&self.records.roots().newest, &self.instance(), epoch, &*self.entropy)
             }
             _ => Ok(()),
         }
@@ -247,7 +278,7 @@ impl Inner {
         match closed {
             Ok(Closed::Now { epoch, is_whole: true }) => {
                 directory.forget_kept_records()?;
-                directory.write_seal(self.records.root(), &self.instance, epoch, &*self.entropy)
+                directory.write_seal(&self.records.roots().newest, &self.instance(), epoch, &*self.entropy)
             }
             closed => directory.put_back_kept_records().and(closed.map(drop)),
         }

@@ -14,11 +14,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use crate::entropy::random_uuid;
-use crate::envelope::root::RootKeys;
-use crate::envelope::{Envelope, Identity, SealedVersion};
+use crate::envelope::root::Roots;
+use crate::envelope::{Envelope, Identity, SealedVersion, StoredVersion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::model::secret::Secret;
@@ -30,10 +28,10 @@ use crate::records::header::Header;
 use crate::records::keys::{self, Family, SecretKey};
 use crate::records::manifest::{SetHash, Tally};
 use crate::records::sweep::{disagreement, is_outside};
-use crate::records::{Loaded, Parts, Records, SecretChange, no_more_commits, open_head, storage};
+use crate::records::{Loaded, Parts, Records, SecretChange, StoredRecord, no_more_commits, open_head, storage};
 use crate::storage::carve::{Carved, Shape};
 use crate::storage::sled::{SEGMENT_BYTES, SledBackend};
-use crate::storage::{Backend, Durability};
+use crate::storage::{Backend, Durability, Stored};
 use crate::store::SecretStore;
 use crate::store::backup::{EPOCH_STRIDE, cannot, new_place};
 use crate::store::builder::{Builder, Maker, OpenMode};
@@ -138,19 +136,21 @@ impl Builder {
         let store = self.mode(OpenMode::OpenOrCreate).open_by(|maker, place, patience, cache_bytes| {
             let directory = new_place(place, patience)?;
             let _lock = directory::lock_for_reading(source)?;
-            let (header, root) = maker.open_header(Header::read(&directory::read_header(source)?)?)?;
-            let anchor = directory::read_anchor(source, &root, &header.instance).ok();
-            let sealed = directory::read_sealed_epoch(source, &root, &header.instance);
+            let (header, roots) = maker.open_header(Header::read(&directory::read_header(source)?)?)?;
+            let anchor = directory::read_anchor(source, &roots, &header.instance).ok();
+            let sealed = directory::read_sealed_epoch(source, &roots.newest, &header.instance);
             let remembered = [anchor.as_ref().map(AnchorFile::epoch), sealed, Some(maker.anchors(None).expected()?)];
             report.expected_epoch = remembered.into_iter().flatten().max().unwrap_or(0);
             let is_anchored = anchor.is_some();
 
             let scratch = directory.begin_salvage()?;
             let found = Found::read(&directory::records_of(source), &scratch, reader, progress)?;
-            let salvage = Salvage { maker, root: &root, store: header.store, found: &found, is_anchored };
-            let header = Header { instance: random_uuid(&*maker.entropy)?, ..header.clone() };
-            let opened = maker.make(&directory, header, Arc::clone(&root), cache_bytes, |backend, root, _| {
-                salvage.fill(backend, root, &mut report, progress)
+            let salvage = Salvage { maker, roots: &roots, header: &header, found: &found, is_anchored };
+            let new_header = Header { instance: random_uuid(&*maker.entropy)?, former: Vec::new(), ..header.clone() };
+            // Whatever is saved is sealed under the newest generation.
+            let new_roots = roots.without_former();
+            let opened = maker.make(&directory, new_header, new_roots, cache_bytes, |backend, roots, _| {
+                salvage.fill(backend, roots, &mut report, progress)
             })?;
             directory.end_salvage()?;
             Ok((opened, Some(directory)))
@@ -242,8 +242,8 @@ enum View {
 
 struct Salvage<'a> {
     maker: &'a Maker,
-    root: &'a Arc<RootKeys>,
-    store: Uuid,
+    roots: &'a Roots,
+    header: &'a Header,
     found: &'a Found,
     /// Somebody can tell which commit was acknowledged last.
     is_anchored: bool,
@@ -254,7 +254,10 @@ impl Salvage<'_> {
     fn view(&self, expected_epoch: u64) -> (Option<Head>, View) {
         let heads = |view| {
             let values = self.found.values(&[Family::Head as u8], view);
-            values.iter().filter_map(|stored| open_head(self.root, &self.store, stored).ok()).collect::<Vec<_>>()
+            values
+                .iter()
+                .filter_map(|stored| open_head(self.roots, &self.header.store, stored).ok())
+                .collect::<Vec<_>>()
         };
         let newest = heads(View::Both).into_iter().max_by_key(|head| head.epoch);
         let least = newest.map_or(0, |head| head.epoch).max(expected_epoch);
@@ -271,7 +274,7 @@ impl Salvage<'_> {
         let mut tally = Tally::default();
         for key in self.found.keys(view).iter().filter(|key| !is_outside(key)) {
             for value in self.found.values(key, view).iter().take(1) {
-                tally.add(SetHash::of(&self.root.manifest, key, value));
+                tally.add(SetHash::of_record(self.roots, key, value));
             }
         }
         tally
@@ -280,7 +283,7 @@ impl Salvage<'_> {
     fn fill(
         &self,
         backend: Box<dyn Backend>,
-        root: &Arc<RootKeys>,
+        roots: &Roots,
         report: &mut SalvageReport,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Records> {
@@ -293,21 +296,20 @@ impl Salvage<'_> {
             revision: head.map_or(0, |head| head.revision),
             ..Head::default()
         };
-        let parts = self.maker.parts(backend, root, self.store, Anchors::default());
+        let parts = self.maker.parts(backend, roots, self.header.store, Anchors::default());
         let records = Records::create(Parts { durability: Durability::Eventual, ..parts }, None, &new_head)?;
-        let envelope = Envelope::new(
-            Arc::clone(&self.maker.provider),
-            Arc::clone(&self.maker.entropy),
-            Arc::clone(root),
-            self.store,
-        );
+        let envelope = self.maker.envelope(self.header);
         let keys = self.found.keys(view);
         let of = |family: Family| keys.iter().filter(move |key| key.first() == Some(&(family as u8)));
+        // A secret that has moved to the newest generation is there twice if its old place is still seen.
+        let is_moved = |key: &&Vec<u8>| keys::mark(key) == Some(roots.newest.index.mark);
+        let (moved, others): (Vec<_>, Vec<_>) = of(Family::Secret).partition(is_moved);
         let mut findings = Findings::default();
         let mut meter = Meter::new("saving secrets", of(Family::Secret).count() as u64, progress);
-        for key in of(Family::Secret) {
+        for key in moved.into_iter().chain(others) {
             meter.advance(1);
             match self.newest(&records, key, view) {
+                Some(Loaded { secret, .. }) if records.load(&secret.tenant, &secret.name)?.is_some() => {}
                 Some(loaded) => self.save(&records, &envelope, loaded, view, report, &mut findings)?,
                 None => findings.add(
                     FindingKind::Record,
@@ -360,15 +362,17 @@ impl Salvage<'_> {
     fn newest(&self, records: &Records, key: &[u8], view: View) -> Option<Loaded> {
         let secret_key = SecretKey::from_bytes(key)?;
         let values = self.found.values(key, view);
-        let opened = values.iter().filter_map(|stored| records.open_found(secret_key.clone(), stored, None).ok());
-        opened.max_by_key(|loaded| loaded.revision)
+        let root = Arc::clone(keys::mark(key).and_then(|mark| self.roots.of_mark(mark))?);
+        let record = |value| StoredRecord { stored: Stored::new(value), root: Arc::clone(&root) };
+        let open = |record: StoredRecord| records.open_found(secret_key.clone(), &record, None).ok();
+        values.into_iter().map(record).filter_map(open).max_by_key(|loaded| loaded.revision)
     }
 
     fn save(
         &self,
         records: &Records,
         envelope: &Envelope,
-        Loaded { mut secret, key, .. }: Loaded,
+        Loaded { mut secret, .. }: Loaded,
         view: View,
         report: &mut SalvageReport,
         findings: &mut Findings,
@@ -376,7 +380,7 @@ impl Salvage<'_> {
         let mut sealed = Vec::new();
         let mut lost: Vec<VersionId> = Vec::new();
         for version in secret.versions.iter().filter(|version| version.has_value()) {
-            match self.value_of(records, envelope, &secret, &version.id, view) {
+            match self.value_of(envelope, &secret, &version.id, view) {
                 Some((version_sealed, is_opened)) => {
                     report.closed_values += u64::from(!is_opened);
                     sealed.push((version.id.clone(), version_sealed));
@@ -395,6 +399,7 @@ impl Salvage<'_> {
         if let Some(fault) = secret.inconsistency() {
             findings.add(FindingKind::Labels, shown(&secret), fault);
         }
+        let key = records.key_of(&secret.tenant, &secret.name);
         let change = SecretChange { key: &key, old: None, new: Some(&secret), sealed: &sealed, quota: None };
         records.commit(&change)?;
         report.secrets += 1;
@@ -405,7 +410,6 @@ impl Salvage<'_> {
     /// The stored value of a version, if any that was found authenticates, and whether it was opened.
     fn value_of(
         &self,
-        records: &Records,
         envelope: &Envelope,
         secret: &Secret,
         id: &VersionId,
@@ -414,17 +418,20 @@ impl Salvage<'_> {
         let content = secret.version(id)?.content.as_ref()?;
         let identity = Identity { tenant: &secret.tenant, arn: &secret.arn, uid: &secret.uid, version: id };
         let mut closed = None;
-        for record in self.found.values(&records.version_key(secret, id), view) {
-            if envelope.check(identity, content, &record).is_err() {
-                continue;
-            }
-            match envelope.open(identity, &secret.kms_key_id, content, &record) {
-                Ok(_) => return Some((SealedVersion { content: content.clone(), record }, true)),
-                Err(error) if is_key_at_fault(&error) => _ = closed.get_or_insert(record),
-                Err(_) => {}
+        for root in self.roots.each() {
+            for record in self.found.values(&keys::version(&root.index, &secret.uid, id), view) {
+                let current = &secret.kms_key_id;
+                let stored = StoredVersion { root, identity, current, content, record: &record };
+                // Fails for whatever does not authenticate.
+                let Ok(moved) = envelope.reseal(&stored, self.roots) else { continue };
+                match envelope.open(&stored) {
+                    Ok(_) => return Some((moved, true)),
+                    Err(error) if is_key_at_fault(&error) => _ = closed.get_or_insert(moved),
+                    Err(_) => {}
+                }
             }
         }
-        closed.map(|record| (SealedVersion { content: content.clone(), record }, false))
+        closed.map(|version| (version, false))
     }
 }
 

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::envelope::Identity;
+use crate::envelope::{Identity, StoredVersion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::secret::Secret;
 use crate::records::header::Header;
 use crate::records::keys::{Family, SecretKey};
 use crate::records::sweep::disagreement;
-use crate::records::{Loaded, Records};
+use crate::records::{Loaded, Records, StoredRecord};
 use crate::storage::BackendError;
 use crate::store::builder::{Builder, CheckRecords, OpenMode};
 use crate::store::progress::{Meter, Progress};
@@ -275,24 +275,31 @@ impl Inner {
         let mut report = VerifyReport::default();
         self.verify_files(&mut report)?;
         let records = &self.records;
+        let _steady = self.steady();
         let begin = records.head();
         let mut meter = Meter::new("verifying records", begin.records, progress);
         let mut counts = Counts::default();
         let mut sweep = records.sweep(false);
         loop {
             let step = sweep.step()?;
-            for (key, stored) in &step.found {
+            for (key, stored) in step.found {
+                let (key, stored) = (key.as_slice(), &records.steady_record(&key, stored));
                 report.records += 1;
                 meter.advance(1);
                 match key.first() {
                     Some(&family) if family == Family::Secret as u8 => {
-                        self.verify_secret(key, stored.as_ref(), options, &mut report, &mut counts)?;
+                        self.verify_secret(key, stored, options, &mut report, &mut counts)?;
                     }
                     Some(&family) if family == Family::Due as u8 => {
                         counts.dues += 1;
-                        verify_due(records, key, stored.as_ref(), &mut report)?;
+                        verify_due(records, key, stored, &mut report)?;
                     }
                     Some(&family) if family == Family::Version as u8 => counts.versions += 1,
+                    Some(&family) if family == Family::Job as u8 => {
+                        if let Err(error) = records.check_job(key, stored) {
+                            report.add(FindingKind::Record, hexadecimal(key), error.to_string());
+                        }
+                    }
                     _ => report.add(FindingKind::Record, hexadecimal(key), "is of no kind that this version knows"),
                 }
             }
@@ -313,7 +320,7 @@ impl Inner {
         let directory = self.directory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(directory) = &*directory {
             let header = directory.read_header()?;
-            if Header::whole_copies(&header) < 2 || header != self.header {
+            if Header::whole_copies(&header) < 2 || header != self.header().stored {
                 report.add(FindingKind::HeaderCopy, "store.hdr", "one of its two copies is damaged");
             }
         }
@@ -326,7 +333,7 @@ impl Inner {
     fn verify_secret(
         &self,
         key: &[u8],
-        stored: &[u8],
+        stored: &StoredRecord,
         options: VerifyOptions,
         report: &mut VerifyReport,
         counts: &mut Counts,
@@ -394,20 +401,22 @@ impl Inner {
         for version in &secret.versions {
             let Some(content) = &version.content else { continue };
             let id = version.id.as_str();
-            let Some(stored) = records.load_version(secret, &version.id)? else {
+            let Some(StoredRecord { stored, root }) = records.load_version(secret, &version.id)? else {
                 faults.push((FindingKind::Version, format!("the value of version {id} is missing")));
                 continue;
             };
             let identity =
                 Identity { tenant: &secret.tenant, arn: &secret.arn, uid: &secret.uid, version: &version.id };
-            if let Err(error) = self.envelope.check(identity, content, stored.as_ref()) {
+            let (root, current) = (&*root, &secret.kms_key_id);
+            let stored = StoredVersion { root, identity, current, content, record: stored.as_ref() };
+            if let Err(error) = self.envelope.check(&stored) {
                 faults.push((FindingKind::Version, format!("the value of version {id}: {error}")));
                 continue;
             }
             if !options.opens_values {
                 continue;
             }
-            match self.envelope.open(identity, &secret.kms_key_id, content, stored.as_ref()) {
+            match self.envelope.open(&stored) {
                 Ok(_) => opened += 1,
                 Err(error) if is_key_at_fault(&error) => closed += 1,
                 Err(error) => faults.push((FindingKind::Version, format!("the value of version {id}: {error}"))),
@@ -432,7 +441,7 @@ pub(super) fn is_key_at_fault(error: &Error) -> bool {
 }
 
 /// An entry must be one of those that its secret calls for.
-fn verify_due(records: &Records, key: &[u8], stored: &[u8], report: &mut VerifyReport) -> Result<()> {
+fn verify_due(records: &Records, key: &[u8], stored: &StoredRecord, report: &mut VerifyReport) -> Result<()> {
     let secret_key = match records.open_due(key, stored) {
         Ok(secret_key) => secret_key,
         Err(error) => {

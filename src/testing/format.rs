@@ -13,17 +13,17 @@ use crate::envelope::ad;
 use crate::envelope::local;
 use crate::envelope::passphrase::pbkdf2;
 use crate::envelope::provider::{DataKey, EncryptionContext, WrappedKey};
-use crate::envelope::root::{Purpose, RootKeys};
+use crate::envelope::root::{IndexKey, Purpose, RootKeys};
 use crate::envelope::seal::{self, Label, SealingKey};
 use crate::error::Result;
 use crate::model::id::SecretName;
 use crate::model::tenant::Tenant;
 use crate::model::value::ValueKind;
-use crate::model::version::VersionId;
+use crate::model::version::{KeyRole, KmsKeyId, VersionId};
 use crate::records::anchor::{AnchorFile, Anchors};
-use crate::records::codec::{self, Head};
-use crate::records::header::Header;
-use crate::records::keys::{self, SecretKey, Task};
+use crate::records::codec::{self, Head, Job};
+use crate::records::header::{Header, RootWrap};
+use crate::records::keys::{self, JobKind, SecretKey, Task};
 use crate::records::manifest::SetHash;
 use crate::time::Timestamp;
 
@@ -62,7 +62,7 @@ pub fn open_once(key: &[u8; 32], label_name: &str, ad: &[u8], sealed: &[u8]) -> 
 }
 
 /// The key derived from a root key for a purpose: `root/index`, `root/metadata`, `root/outer`, `root/token`,
-/// `root/header`, `root/manifest`, `root/anchor`, `root/seal` or `root/backup`. `None` for any other.
+/// `root/header`, `root/manifest`, `root/anchor`, `root/seal`, `root/backup` or `root/former`. `None` for any other.
 #[must_use]
 pub fn derived_key(root: &[u8; 32], store: [u8; 16], generation: u32, purpose: &str) -> Option<[u8; 32]> {
     let purpose = Purpose::ALL.into_iter().find(|known| known.label() == purpose)?;
@@ -74,24 +74,34 @@ fn mac_key(key: &[u8; 32]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, key)
 }
 
+fn index_key(key: &[u8; 32], generation: u32) -> IndexKey {
+    IndexKey::new(&SealingKey::new(key), generation)
+}
+
 /// Where a secret is stored. `None` for an impossible account, Region or name.
 #[must_use]
-pub fn secret_key(index: &[u8; 32], account: &str, region: &str, name: &str) -> Option<Vec<u8>> {
+pub fn secret_key(index: &[u8; 32], generation: u32, account: &str, region: &str, name: &str) -> Option<Vec<u8>> {
     let tenant = Tenant::parse(account, region).ok()?;
     let name = SecretName::parse(name).ok()?;
-    Some(SecretKey::new(&mac_key(index), &tenant, &name).as_bytes().to_vec())
+    Some(SecretKey::new(&index_key(index, generation), &tenant, &name).as_bytes().to_vec())
 }
 
 /// Where the value of a version is stored.
 #[must_use]
-pub fn version_key(index: &[u8; 32], uid: [u8; 16], version_id: &str) -> Vec<u8> {
-    keys::version(&mac_key(index), &Uuid::from_bytes(uid), &VersionId::new(version_id))
+pub fn version_key(index: &[u8; 32], generation: u32, uid: [u8; 16], version_id: &str) -> Vec<u8> {
+    keys::version(&index_key(index, generation), &Uuid::from_bytes(uid), &VersionId::new(version_id))
 }
 
 /// Where the due entry of a purge is stored. `None` if the key is not that of a secret.
 #[must_use]
-pub fn purge_key(index: &[u8; 32], at: Timestamp, secret: &[u8]) -> Option<Vec<u8>> {
-    Some(keys::due(&mac_key(index), at, Task::Purge, &SecretKey::from_bytes(secret)?))
+pub fn purge_key(index: &[u8; 32], generation: u32, at: Timestamp, secret: &[u8]) -> Option<Vec<u8>> {
+    Some(keys::due(&index_key(index, generation), at, Task::Purge, &SecretKey::from_bytes(secret)?))
+}
+
+/// Where a re-encryption keeps how far it has come.
+#[must_use]
+pub fn reencryption_key(index: &[u8; 32], generation: u32) -> Vec<u8> {
+    keys::job(&index_key(index, generation), JobKind::Reencrypt)
 }
 
 /// Associated data of a value. `None` for an impossible account or Region.
@@ -140,6 +150,12 @@ pub fn token_ad(
     Some(ad::token(&Uuid::from_bytes(store), &tenant, query_digest, issued_at_millis).as_bytes().to_vec())
 }
 
+/// Associated data of the root key of the generation before, as the header of the next one has it.
+#[must_use]
+pub fn former_root_ad(store: [u8; 16], generation: u32) -> Vec<u8> {
+    ad::former_root(&Uuid::from_bytes(store), generation).as_bytes().to_vec()
+}
+
 /// A data key wrapped by a local provider's key, given by its bytes, id, ARN and version. `None` if randomness fails.
 #[must_use]
 pub fn local_wrap(
@@ -161,7 +177,28 @@ pub fn pbkdf2_hmac_sha256(password: &[u8], salt: &[u8], iterations: u32, key: &m
     pbkdf2::derive_into(password, salt, iterations, key).is_ok()
 }
 
-/// Both copies of a store's header. The ids are those of the store and of the instance.
+/// A root key, wrapped for one key, as a store's header has it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HeaderWrap {
+    /// The key as somebody wrote it; empty for the default key.
+    pub requested: String,
+    /// Whether it is one of the store's recipients.
+    pub is_recovery: bool,
+    /// The root key as the provider wrapped it.
+    pub wrapped: WrappedKey,
+}
+
+impl HeaderWrap {
+    /// A wrap.
+    #[must_use]
+    pub fn new(requested: &str, is_recovery: bool, wrapped: WrappedKey) -> Self {
+        Self { requested: requested.to_owned(), is_recovery, wrapped }
+    }
+}
+
+/// Both copies of a store's header. The ids are those of the store and of the instance; `former` is the root key of the
+/// generation before, as [`former_root`] seals it, or empty.
 ///
 /// # Errors
 ///
@@ -171,13 +208,41 @@ pub fn header(
     [store, instance]: [[u8; 16]; 2],
     generation: u32,
     flags: u16,
-    wraps: Vec<WrappedKey>,
+    wraps: Vec<HeaderWrap>,
+    former: Vec<u8>,
+) -> Result<Vec<u8>> {
+    let store = Uuid::from_bytes(store);
+    let keys = root_keys(root, &store, generation)?;
+    let wrap = |HeaderWrap { requested, is_recovery, wrapped }| {
+        let role = if is_recovery { KeyRole::Recovery } else { KeyRole::Secret };
+        RootWrap { requested: KmsKeyId::parse(&requested), role, wrapped }
+    };
+    let wraps = wraps.into_iter().map(wrap).collect();
+    let instance = Uuid::from_bytes(instance);
+    Ok(Header { flags, store, instance, generation, wraps, former }.encode(&keys.header))
+}
+
+fn root_keys(root: &[u8; 32], store: &Uuid, generation: u32) -> Result<RootKeys> {
+    let corrupted = || crate::error::Error::corrupted("no key could be derived");
+    let root = DataKey::from_slice(root).ok_or_else(corrupted)?;
+    RootKeys::derive(&root, store, generation).map_err(|_| corrupted())
+}
+
+/// The root key of the generation before, as the header of the next one has it.
+///
+/// # Errors
+///
+/// [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if no key can be derived. [`ErrorKind::Entropy`](crate::ErrorKind::Entropy).
+pub fn former_root(
+    (root, generation): (&[u8; 32], u32),
+    store: [u8; 16],
+    (former, former_generation): (&[u8; 32], u32),
+    entropy: &dyn Entropy,
 ) -> Result<Vec<u8>> {
     let store = Uuid::from_bytes(store);
     let corrupted = || crate::error::Error::corrupted("no key could be derived");
-    let root = DataKey::from_slice(root).ok_or_else(corrupted)?;
-    let keys = RootKeys::derive(&root, &store, generation).map_err(|_| corrupted())?;
-    Ok(Header { flags, store, instance: Uuid::from_bytes(instance), generation, wraps }.encode(&keys.header))
+    let former = DataKey::from_slice(former).ok_or_else(corrupted)?;
+    Header::seal_former(&root_keys(root, &store, generation)?, &store, &former, former_generation, entropy)
 }
 
 /// The plaintext of a head record: epoch, secrets, highest revision and records, and the set hash of those. `None` if it
@@ -185,6 +250,15 @@ pub fn header(
 #[must_use]
 pub fn head([epoch, secrets, revision, records]: [u64; 4], set_hash: [u8; 32]) -> Option<Vec<u8>> {
     codec::encode_head(&Head { epoch, secrets, revision, records, set: SetHash::from(set_hash) }).ok()
+}
+
+/// The plaintext of the record in which a long operation on keys keeps how far it has come: what it is about, account,
+/// Region and name of the last secret that was done, and how many secrets and versions were. `None` if it cannot be
+/// encoded.
+#[must_use]
+pub fn job(scope: &str, [account, region, name]: [&str; 3], [secrets, versions]: [u64; 2]) -> Option<Vec<u8>> {
+    let after = (account.to_owned(), region.to_owned(), name.to_owned());
+    codec::encode_job(&Job { scope: scope.to_owned(), after, secrets, versions }).ok()
 }
 
 /// What a record counts as in the set hash, under the key derived for `root/manifest`.
@@ -219,7 +293,7 @@ pub fn new_anchor(anchor: &[u8; 32], instance: [u8; 16], epoch: u64, head_tag: [
 /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it cannot be read or written.
 pub fn advance_anchor(file: &Path, anchor: &[u8; 32], instance: [u8; 16], commits: &[(u64, [u8; 16])]) -> Result<()> {
     let key = mac_key(anchor);
-    let opened = AnchorFile::open(file, true, &key, &Uuid::from_bytes(instance))?;
+    let opened = AnchorFile::open(file, true, &[&key], &Uuid::from_bytes(instance))?;
     let anchors = Anchors::new(Some(opened), None, None);
     commits.iter().try_for_each(|(epoch, head_tag)| anchors.advance(&key, *epoch, head_tag))
 }

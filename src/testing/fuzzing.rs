@@ -5,8 +5,9 @@
 
 use crate::records::codec::{self, CodecError, Cursor};
 
-/// The kinds of records that are decoded: secrets, the head of the store, due entries, and what page tokens remember.
-pub const RECORD_KINDS: [&str; 4] = ["secret", "head", "due", "cursor"];
+/// The kinds of records that are decoded: secrets, the head of the store, due entries, what page tokens
+/// remember, and how far a long operation has come.
+pub const RECORD_KINDS: [&str; 5] = ["secret", "head", "due", "cursor", "job"];
 
 /// Whether the bytes are a record of this kind. No bytes are one of an unknown kind.
 #[must_use]
@@ -16,6 +17,7 @@ pub fn decode_record(kind: &str, bytes: &[u8]) -> bool {
         "head" => codec::decode_head(bytes).is_ok(),
         "due" => codec::decode_due(bytes).is_ok(),
         "cursor" => codec::decode_cursor(bytes).is_ok(),
+        "job" => codec::decode_job(bytes).is_ok(),
         _ => false,
     }
 }
@@ -29,6 +31,7 @@ pub fn encode_again(kind: &str, bytes: &[u8]) -> Option<Vec<u8>> {
         "head" => again(bytes, codec::decode_head, codec::encode_head),
         "due" => again(bytes, codec::decode_due, codec::encode_due),
         "cursor" => again(bytes, codec::decode_cursor, codec::encode_cursor),
+        "job" => again(bytes, codec::decode_job, codec::encode_job),
         _ => None,
     }
 }

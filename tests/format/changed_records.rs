@@ -6,7 +6,7 @@ use strongroom::{CheckRecords, CreateSecretRequest, DeleteSecretRequest, ErrorKi
 use strongroom::{RestoreSecretRequest, TagResourceRequest};
 
 use crate::fixture::{Records, backend, builder, records};
-use crate::insider::Insider;
+use crate::insider::{Insider, is_counted};
 use crate::victim::{A, B, Victim, is_not_opened, open, store};
 
 const ONE: &str = "one of 111122223333";
@@ -206,10 +206,6 @@ fn history() -> Vec<Records> {
     step();
     store.close().unwrap();
     steps
-}
-
-fn is_counted(key: &[u8]) -> bool {
-    !matches!(key, b"h" | b"m")
 }
 
 /// The head at every step is that of all records of the step: so what is refused below is refused for what it is.

@@ -19,11 +19,18 @@ struct WrittenByScript {
     expected: Contents,
 }
 
+/// What the script wrote from the description alone: records, and what they hold.
+pub(crate) fn written(name: &str) -> (Records, Contents) {
+    let WrittenByScript { now, records, expected } = read(name);
+    assert_eq!(now, NOW);
+    (collect(records), expected)
+}
+
 fn collect(dump: Vec<Record>) -> Records {
     dump.into_iter().map(|Record { key, value }| (key.0, value.0)).collect()
 }
 
-fn golden() -> (Records, Contents) {
+pub(crate) fn golden() -> (Records, Contents) {
     let Dump { provider_key, records } = read("v1/golden.json");
     assert_eq!(*provider_key, PROVIDER_KEY);
     (collect(records), read("v1/expected.json"))
@@ -131,17 +138,21 @@ fn write_the_golden_store() {
     std::fs::write(path("v1/expected.json"), serde_json::to_string_pretty(&contents).unwrap() + "\n").unwrap();
 }
 
+/// What a store tells of a secret: a placeholder is in no list of versions.
+pub(crate) fn as_listed(secret: &Secret) -> Secret {
+    let versions = secret.versions.iter().filter(|version| version.value.is_some()).cloned().collect();
+    Secret { versions, ..secret.clone() }
+}
+
 #[track_caller]
-fn check(records: &Records, expected: &Contents) {
+pub(crate) fn check(records: &Records, expected: &Contents) {
     let store = builder(backend(records), 2).open().unwrap();
     assert_eq!(store.stats().unwrap().secrets, expected.secrets.len() as u64);
     for secret in &expected.secrets {
         let manager = store.secrets_manager(&secret.account, &secret.region).unwrap();
         check_labels(&manager.describe_secret(DescribeSecretRequest::new(&secret.name)).unwrap(), secret);
         let found = Secret::of(&manager, &secret.name).unwrap();
-        // A placeholder is in no list of versions.
-        let versions = secret.versions.iter().filter(|version| version.value.is_some()).cloned().collect();
-        assert_eq!(found, Secret { versions, ..secret.clone() });
+        assert_eq!(found, as_listed(secret));
     }
     let names = |contents: &Contents| -> Vec<_> {
         contents.secrets.iter().map(|s| (s.account.clone(), s.region.clone(), s.name.clone())).collect()
@@ -215,15 +226,14 @@ fn the_golden_store_holds_what_its_story_says() {
 
 #[test]
 fn a_store_that_the_script_wrote_from_the_description_alone_opens_and_reads() {
-    let WrittenByScript { now, records, expected } = read("v1/written_by_script.json");
-    assert_eq!(now, NOW);
-    check(&collect(records), &expected);
+    let (records, expected) = written("v1/written_by_script.json");
+    check(&records, &expected);
 }
 
 #[test]
 fn a_store_that_the_script_wrote_can_be_changed() {
-    let WrittenByScript { records, .. } = read("v1/written_by_script.json");
-    let shared = backend(&collect(records));
+    let (records, _) = written("v1/written_by_script.json");
+    let shared = backend(&records);
     let store = builder(shared.clone(), 2).open().unwrap();
     let manager = store.secrets_manager("111122223333", "eu-central-1").unwrap();
     manager.put_secret_value(PutSecretValueRequest::new("plain", "two")).unwrap();

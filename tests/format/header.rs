@@ -3,6 +3,7 @@
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 use strongroom::ErrorKind;
+use strongroom::testing::{SeededEntropy, format};
 
 use crate::fixture::{backend, builder};
 use crate::insider::header_body;
@@ -168,20 +169,28 @@ fn an_authentic_header_that_makes_no_sense_is_refused() {
     let victim = Victim::new();
     let key = victim.insider.key("root/header");
     let body = header_body(victim_header(&victim));
-    // Magic, four numbers, store id, generation; then the instance id as a field, and the wraps.
-    let (start, instance, count, wraps) = (&body[..36], &body[36..56], &body[56..58], &body[58..]);
-    let rows: [(&str, Vec<u8>); 11] = [
+    // Magic, four numbers, store id, generation; then the instance id as a field, the wraps, and no root key before.
+    let (start, instance, count, rest) = (&body[..36], &body[36..56], &body[56..58], &body[58..]);
+    let (wraps, former) = rest.split_at(rest.len() - 4);
+    assert_eq!((wraps[0], former), (0, [0; 4].as_slice()), "the role of the wrap, and an empty field");
+    let role = |role: u8| [start, instance, count, &[role], &wraps[1..], former].concat();
+    let rows: [(&str, Vec<u8>); 16] = [
         ("nothing after the magic", b"STRONGRM".to_vec()),
         ("no generation", start[..32].to_vec()),
-        ("no wraps", [start, instance, &[0, 0]].concat()),
-        ("fewer wraps than counted", [start, instance, &[0, 2], wraps].concat()),
-        ("more wraps than counted", [start, instance, count, wraps, wraps].concat()),
-        ("65535 wraps", [start, instance, &[0xff, 0xff], wraps].concat()),
+        ("no wraps", [start, instance, &[0, 0], former].concat()),
+        ("fewer wraps than counted", [start, instance, &[0, 2], wraps, former].concat()),
+        ("more wraps than counted", [start, instance, count, wraps, wraps, former].concat()),
+        ("65 wraps", [start, instance, &[0, 65], &wraps.repeat(65), former].concat()),
+        ("65535 wraps", [start, instance, &[0xff, 0xff], wraps, former].concat()),
+        ("a wrap of an unknown role", role(2)),
+        ("a wrap of the last role of all", role(255)),
+        ("no field for the root key before", [start, instance, count, wraps].concat()),
+        ("a root key before that is longer than the rest", [start, instance, count, wraps, &[0, 0, 0, 1]].concat()),
         ("a byte left over", [body, &[0]].concat()),
         ("the last byte missing", body[..body.len() - 1].to_vec()),
-        ("no instance id", [start, &[0, 0, 0, 0], count, wraps].concat()),
-        ("an instance id of 15 bytes", [start, &[0, 0, 0, 15], &instance[5..], count, wraps].concat()),
-        ("an instance id of 17 bytes", [start, &[0, 0, 0, 17, 7], &instance[4..], count, wraps].concat()),
+        ("no instance id", [start, &[0, 0, 0, 0], count, rest].concat()),
+        ("an instance id of 15 bytes", [start, &[0, 0, 0, 15], &instance[5..], count, rest].concat()),
+        ("an instance id of 17 bytes", [start, &[0, 0, 0, 17, 7], &instance[4..], count, rest].concat()),
     ];
     for (name, changed) in rows {
         is_refused(&victim, name, &header(&changed, Some(&key)));
@@ -191,6 +200,97 @@ fn an_authentic_header_that_makes_no_sense_is_refused() {
         long[copy..copy + 4].fill(0xff);
     }
     is_refused(&victim, "a body of 4 GiB", &long);
+}
+
+/// The key that opens a store need not be the first, nor one that is no recipient.
+#[test]
+fn a_store_opens_with_any_wrap_of_its_root_key() {
+    let victim = Victim::new();
+    let key = victim.insider.key("root/header");
+    let body = header_body(victim_header(&victim));
+    let (start, rest) = (&body[..56], &body[58..]);
+    let (wrap, former) = rest.split_at(rest.len() - 4);
+    let lost = |role: u8| {
+        let fields = [&[0; 4], [0, 0, 0, 1, b'p'].as_slice(), &[0, 0, 0, 1, b'a'], &[0; 4], &[0, 0, 0, 1, 7]];
+        [&[role], fields.concat().as_slice()].concat()
+    };
+    let as_recovery = [&[1], &wrap[1..]].concat();
+    let rows: [(&str, u8, Vec<u8>); 5] = [
+        ("the only one is a recipient's", 1, as_recovery.clone()),
+        ("after one that nobody opens", 2, [lost(0), wrap.to_vec()].concat()),
+        ("after a recipient's that nobody opens", 2, [lost(1), wrap.to_vec()].concat()),
+        ("a recipient's, after the key that is lost", 2, [lost(0), as_recovery].concat()),
+        ("64 wraps", 64, [lost(0).repeat(63), wrap.to_vec()].concat()),
+    ];
+    for (name, count, wraps) in rows {
+        let changed = [start, &[0, count], &wraps, former].concat();
+        assert_eq!(open(&victim, &header(&changed, Some(&key))), Ok(()), "{name}");
+    }
+    let nobody = header(&[start, &[0, 1], &lost(0), former].concat(), Some(&key));
+    assert!(matches!(open(&victim, &nobody), Err(ErrorKind::WrongKey(_))), "no wrap opens");
+}
+
+/// The root key of the generation before is what it is, or the store is refused: a header without it would say that
+/// nothing is under it any more.
+#[test]
+fn a_root_key_before_that_is_cut_changed_or_sealed_otherwise_is_refused() {
+    let victim = Victim::new();
+    let (insider, next) = (&victim.insider, [9; 32]);
+    let (store, root, entropy) = (insider.store, insider.root(), SeededEntropy::new(3));
+    assert_eq!(insider.generation(), 1);
+    let with = |former: Vec<u8>| insider.header_of((2, next), former);
+    let former = |newest: (&[u8; 32], u32), store: [u8; 16], before: (&[u8; 32], u32)| {
+        format::former_root(newest, store, before, &entropy).unwrap()
+    };
+    let right = former((&next, 2), store, (&root, 1));
+    assert_eq!(open(&victim, &with(right.clone())), Ok(()), "the control");
+    for length in 0..right.len() {
+        is_refused(&victim, &format!("{length} bytes"), &with(right[..length].to_vec()));
+    }
+    for at in 0..right.len() {
+        let mut changed = right.clone();
+        changed[at] ^= 1 << (at % 8);
+        let opened = open(&victim, &with(changed));
+        // The number of the suite is one of these bytes.
+        let is_typed = matches!(opened, Err(ErrorKind::Corrupted | ErrorKind::UnsupportedFormat { .. }));
+        assert!(is_typed, "byte {at}: {opened:?}");
+    }
+    let sealed = |purpose: &str, label: &str, plain: &[u8]| {
+        let key = format::derived_key(&next, store, 2, purpose).unwrap();
+        let sealed = format::Sealer::new(&key).seal(label, &format::former_root_ad(store, 1), plain, &entropy).unwrap();
+        with([1_u32.to_be_bytes().as_slice(), &sealed].concat())
+    };
+    assert_eq!(open(&victim, &sealed("root/former", "former-root", &root)), Ok(()), "the control");
+    let beyond = [right.clone(), vec![0; 513 - right.len()]].concat();
+    let rows: [(&str, Vec<u8>); 11] = [
+        ("a byte more", with([right.as_slice(), &[0]].concat())),
+        ("513 bytes", with(beyond)),
+        ("sealed under another root key", with(former((&[8; 32], 2), store, (&root, 1)))),
+        ("sealed under itself", with(former((&root, 1), store, (&root, 1)))),
+        ("sealed under the key of another generation", with(former((&next, 3), store, (&root, 1)))),
+        ("of another store", with(former((&next, 2), [7; 16], (&root, 1)))),
+        ("another root key", with(former((&next, 2), store, (&[8; 32], 1)))),
+        ("of the generation that is the newest", with(former((&next, 2), store, (&root, 2)))),
+        ("for another purpose", sealed("root/metadata", "former-root", &root)),
+        ("under another label", sealed("root/former", "metadata", &root)),
+        ("a key of 31 bytes", sealed("root/former", "former-root", &root[..31])),
+    ];
+    for (name, header) in rows {
+        is_refused(&victim, name, &header);
+    }
+}
+
+/// Marks of generations come again after 256 of them, so no others than two that follow each other can be told apart.
+#[test]
+fn a_root_key_of_any_other_generation_than_the_one_before_is_refused() {
+    let victim = Victim::new();
+    let (insider, next) = (&victim.insider, [9; 32]);
+    for generation in [3, 257, u32::MAX] {
+        let before = (&insider.root(), 1);
+        let former = format::former_root((&next, generation), insider.store, before, &SeededEntropy::new(3)).unwrap();
+        let header = insider.header_of((generation, next), former);
+        is_refused(&victim, &format!("1 before {generation}"), &header);
+    }
 }
 
 #[test]

@@ -6,12 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use strongroom::testing::SeededEntropy;
-use strongroom::testing::format;
+use strongroom::testing::format::{self, HeaderWrap};
 use strongroom::{
     Call, DataKey, EncryptionContext, KeyError, KeyHandle, KeyProvider, LocalKeyring, StaticKey, WrappedKey,
 };
 
 use crate::fixture::{Hex, Known, at, pattern, read};
+use crate::insider::mark_at;
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -19,10 +20,11 @@ struct Vectors {
     instance: Hex,
     associated_data: Vec<AssociatedData>,
     derived_keys: Vec<DerivedKey>,
-    storage_keys: StorageKeys,
+    storage_keys: Vec<StorageKeys>,
     local_wraps: Vec<LocalWrap>,
     headers: Vec<Header>,
     heads: Vec<Head>,
+    jobs: Vec<Job>,
     set_hash: SetHash,
     key_file: KeyFile,
 }
@@ -48,6 +50,8 @@ enum Of {
     Head { epoch: String },
     #[serde(rename = "token")]
     Token { account: String, region: String, digest: Hex, issued: i64 },
+    #[serde(rename = "former root")]
+    FormerRoot { generation: u32 },
 }
 
 #[derive(Deserialize)]
@@ -60,6 +64,7 @@ struct DerivedKey {
 
 #[derive(Deserialize)]
 struct StorageKeys {
+    generation: u32,
     index_key: Hex,
     rows: Vec<StorageKey>,
 }
@@ -70,6 +75,7 @@ enum StorageKey {
     Secret { account: String, region: String, name: String, key: Hex },
     Version { uid: Hex, version_id: String, key: Hex },
     Purge { at: i64, secret: Hex, key: Hex },
+    Job { key: Hex },
 }
 
 #[derive(Deserialize)]
@@ -92,6 +98,7 @@ struct Header {
     generation: u32,
     flags: u16,
     wraps: Vec<Wrap>,
+    former: Option<Former>,
     copy_len: usize,
     copy_without_zeros: Hex,
     sha256: Hex,
@@ -99,10 +106,21 @@ struct Header {
 
 #[derive(Deserialize)]
 struct Wrap {
+    recovery: bool,
+    requested: String,
     provider: String,
     arn: String,
     version: String,
     wrapped: Hex,
+}
+
+/// The root key of the generation before.
+#[derive(Deserialize)]
+struct Former {
+    root: Hex,
+    generation: u32,
+    r: Hex,
+    sealed: Hex,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +130,15 @@ struct Head {
     revision: String,
     records: String,
     set_hash: Hex,
+    plain: Hex,
+}
+
+#[derive(Deserialize)]
+struct Job {
+    scope: String,
+    after: [String; 3],
+    secrets: String,
+    versions: String,
     plain: Hex,
 }
 
@@ -176,7 +203,7 @@ fn pairs(context: &[(String, String)]) -> Vec<(&str, &str)> {
 fn associated_data_of_every_kind() {
     let Vectors { store, associated_data, .. } = vectors();
     let store = store.array();
-    assert_eq!(associated_data.len(), 31);
+    assert_eq!(associated_data.len(), 36);
     for AssociatedData { name, ad, of } in associated_data {
         let made = match of {
             Of::Value { account, region, arn, uid, version_id, binary } => {
@@ -190,6 +217,7 @@ fn associated_data_of_every_kind() {
             Of::Token { account, region, digest, issued } => {
                 format::token_ad(store, [&account, &region], &digest.array(), issued).unwrap()
             }
+            Of::FormerRoot { generation } => format::former_root_ad(store, generation),
         };
         assert_eq!(Hex(made), ad, "{name}");
     }
@@ -198,7 +226,7 @@ fn associated_data_of_every_kind() {
 #[test]
 fn keys_derived_for_every_purpose_and_several_generations() {
     let Vectors { store, derived_keys, .. } = vectors();
-    assert_eq!(derived_keys.len(), 36);
+    assert_eq!(derived_keys.len(), 70);
     for DerivedKey { root, generation, purpose, key } in derived_keys {
         let made = format::derived_key(&root.array(), store.array(), generation, &purpose).unwrap();
         assert_eq!(made, *key, "{purpose} of generation {generation}");
@@ -207,39 +235,46 @@ fn keys_derived_for_every_purpose_and_several_generations() {
 }
 
 #[test]
-fn keys_of_records() {
-    let StorageKeys { index_key, rows } = vectors().storage_keys;
-    let index = index_key.array();
-    assert_eq!(rows.len(), 15);
-    for row in rows {
-        let (made, key) = match row {
-            StorageKey::Secret { account, region, name, key } => {
-                (format::secret_key(&index, &account, &region, &name).unwrap(), key)
-            }
-            StorageKey::Version { uid, version_id, key } => {
-                (format::version_key(&index, uid.array(), &version_id), key)
-            }
-            StorageKey::Purge { at: millis, secret, key } => {
-                (format::purge_key(&index, at(millis), &secret).unwrap(), key)
-            }
-        };
-        assert_eq!(Hex(made), key);
+fn keys_of_records_of_several_generations() {
+    let groups = vectors().storage_keys;
+    assert_eq!(groups.len(), 4);
+    for (StorageKeys { generation, index_key, rows }, mark) in groups.into_iter().zip([1, 255, 0, 0]) {
+        let index = index_key.array();
+        assert_eq!(rows.len(), 16);
+        for row in rows {
+            let (made, key) = match row {
+                StorageKey::Secret { account, region, name, key } => {
+                    (format::secret_key(&index, generation, &account, &region, &name).unwrap(), key)
+                }
+                StorageKey::Version { uid, version_id, key } => {
+                    (format::version_key(&index, generation, uid.array(), &version_id), key)
+                }
+                StorageKey::Purge { at: millis, secret, key } => {
+                    (format::purge_key(&index, generation, at(millis), &secret).unwrap(), key)
+                }
+                StorageKey::Job { key } => (format::reencryption_key(&index, generation), key),
+            };
+            assert_eq!(key[mark_at(&key)], mark, "the mark of generation {generation}");
+            assert_eq!(Hex(made), key);
+        }
     }
 }
 
 #[test]
 fn due_entries_sort_by_time_before_1970_too() {
-    let rows = vectors().storage_keys.rows;
-    let mut due: Vec<_> = rows
+    let groups = vectors().storage_keys;
+    let mut due: Vec<_> = groups
         .into_iter()
+        .flat_map(|group| group.rows)
         .filter_map(|row| match row {
             StorageKey::Purge { at, key, .. } => Some((key, at)),
-            StorageKey::Secret { .. } | StorageKey::Version { .. } => None,
+            StorageKey::Secret { .. } | StorageKey::Version { .. } | StorageKey::Job { .. } => None,
         })
         .collect();
     due.sort();
     let times: Vec<_> = due.into_iter().map(|(_, at)| at).collect();
-    assert_eq!(times, [-31_536_000_000, -1, 0, 1_700_000_000_000, 253_402_300_799_999]);
+    let of_one = [-31_536_000_000, -1, 0, 1_700_000_000_000, 253_402_300_799_999];
+    assert_eq!(times, of_one.map(|at| [at; 4]).concat(), "whatever their generation");
 }
 
 #[test]
@@ -304,13 +339,23 @@ fn a_static_key_refuses_every_single_change() {
 }
 
 #[test]
-fn headers_of_one_wrap_of_two_and_of_two_blocks() {
+fn headers_with_wraps_recipients_and_the_root_key_before() {
     let Vectors { store, instance, headers, .. } = vectors();
-    assert_eq!(headers.len(), 4);
-    for Header { name, root, generation, flags, wraps, copy_len, copy_without_zeros, sha256 } in headers {
-        let wrap = |Wrap { provider, arn, version, wrapped }: Wrap| WrappedKey::new(provider, arn, version, wrapped.0);
+    assert_eq!(headers.len(), 9);
+    for Header { name, root, generation, flags, wraps, former, copy_len, copy_without_zeros, sha256 } in headers {
+        let wrap = |Wrap { recovery, requested, provider, arn, version, wrapped }: Wrap| {
+            HeaderWrap::new(&requested, recovery, WrappedKey::new(provider, arn, version, wrapped.0))
+        };
         let wraps = wraps.into_iter().map(wrap).collect();
-        let made = format::header(&root.array(), [store.array(), instance.array()], generation, flags, wraps).unwrap();
+        let root = root.array();
+        let former = former.map_or_else(Vec::new, |Former { root: before, generation: of, r, sealed }| {
+            let (next, before, r) = ((&root, generation), before.array(), Known::new(&r));
+            let made = format::former_root(next, store.array(), (&before, of), &r).unwrap();
+            assert_eq!(Hex(made), sealed, "{name}: the root key before");
+            sealed.0
+        });
+        let ids = [store.array(), instance.array()];
+        let made = format::header(&root, ids, generation, flags, wraps, former).unwrap();
         assert_eq!(made.len(), 2 * copy_len, "{name}");
         let (one, other) = made.split_at(copy_len);
         assert_eq!(one, other, "{name}");
@@ -330,9 +375,19 @@ fn heads_of_small_and_of_large_numbers() {
 }
 
 #[test]
+fn what_a_long_operation_remembers() {
+    let jobs = vectors().jobs;
+    assert_eq!(jobs.len(), 3);
+    for Job { scope, after: [account, region, name], secrets, versions, plain } in jobs {
+        let counts = [&secrets, &versions].map(|number| number.parse().unwrap());
+        assert_eq!(Hex(format::job(&scope, [&account, &region, &name], counts).unwrap()), plain, "{scope}");
+    }
+}
+
+#[test]
 fn elements_of_the_set_hash_and_their_sums_in_any_order() {
     let SetHash { key, elements, sums, .. } = vectors().set_hash;
-    assert_eq!((elements.len(), sums.len()), (8, 9));
+    assert_eq!((elements.len(), sums.len()), (9, 10));
     for Element { key: record, value, pattern: length, element } in &elements {
         let value = value.clone().unwrap_or_else(|| Hex(pattern(length.unwrap())));
         assert_eq!(format::element(&key.array(), record, &value), **element, "{record}");

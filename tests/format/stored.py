@@ -3,28 +3,35 @@
 import uuid
 
 from forgeries import fixed
+from strongroom_files import block_digest, read_anchor, read_store_seal
 from strongroom_format import (
+    MAIN,
+    RECOVERY,
+    REENCRYPTION,
     TASKS,
     Reader,
     Refused,
-    block_digest,
     data_key_ad,
     decode_due,
     decode_head,
+    decode_job,
     decode_secret,
     derived_key,
     due_key,
     encode_due,
     encode_head,
+    encode_job,
     encode_secret,
     field,
+    former_root,
     head_ad,
     header,
+    job_key,
     local_unwrap,
     local_wrap,
-    read_anchor,
+    mark,
+    mark_of,
     read_header,
-    read_store_seal,
     record_ad,
     seal,
     secret_key,
@@ -51,8 +58,7 @@ class Store:
         self.kek = bytes.fromhex(dump["provider_key"])
         self.records = {bytes.fromhex(record["key"]): bytes.fromhex(record["value"]) for record in dump["records"]}
         self.left = set(self.records)
-        found = read_header(self.take(b"m"), self.unwrap_root)
-        self.id, _instance, self.generation, _flags, _wraps, self.root = found
+        self.id, _instance, _flags, _wraps, self.roots = read_header(self.take(b"m"), unwrap_root(self.kek))
 
     def take(self, key):
         if key not in self.records:
@@ -60,34 +66,59 @@ class Store:
         self.left.discard(key)
         return self.records[key]
 
-    def key(self, purpose):
-        return derived_key(self.root, self.id, self.generation, purpose)
+    def key(self, generation, purpose):
+        return derived_key(self.roots[generation], self.id, generation, purpose)
 
-    def unwrap_root(self, wrap, store):
-        provider, arn, _version, wrapped = wrap
-        if provider != b"static":
-            raise Refused("a wrap of another provider")
-        return local_unwrap(self.kek, "static", arn.decode(), store_context(store), wrapped)
+    def generation_of(self, key):
+        """The generation that a record is of."""
+        found = [generation for generation in self.roots if mark(generation) == mark_of(key)]
+        if not found:
+            raise Refused(f"{key.hex()} is of no generation that is in use")
+        return found[0]
+
+    def manifest_key(self, mark_):
+        return self.key(self.generation_of(b"s" + mark_), "root/manifest")
 
     def metadata(self, key):
-        """Revision and plaintext of a secret or a due entry."""
+        """Revision and plaintext of a secret, a due entry or a job."""
         reader = Reader(self.take(key))
         revision = reader.number(8)
         ad = record_ad(self.id, key, revision)
-        return revision, unseal(self.key("root/metadata"), "metadata", ad, reader.rest())
+        return revision, unseal(self.key(self.generation_of(key), "root/metadata"), "metadata", ad, reader.rest())
 
     def head(self):
         reader = Reader(self.take(b"h"))
         epoch = reader.number(8)
-        plain = unseal(self.key("root/metadata"), "head", head_ad(self.id, epoch), reader.rest())
+        sealed, plain = reader.rest(), None
+        for generation in self.roots:
+            try:
+                plain = unseal(self.key(generation, "root/metadata"), "head", head_ad(self.id, epoch), sealed)
+                break
+            except Refused:
+                pass
+        if plain is None:
+            raise Refused("no root key opens the head")
         inner, secrets, revision, records, set_hash = decode_head(plain)
         if inner != epoch:
             raise Refused("the head is of another epoch than it says")
         return secrets, revision, records, set_hash
 
-    def value(self, secret, version):
+    def version_place(self, generation, secret, version):
+        """Where a version of a secret is, which may be under a newer generation than its secret."""
+        places = [
+            (at, version_key(self.key(at, "root/index"), at, secret["uid"], version["id"]))
+            for at in self.roots
+            if at >= generation
+        ]
+        found = [place for place in places if place[1] in self.records]
+        if len(found) != 1:
+            raise Refused(f"version {version['id']} is there {len(found)} times")
+        return found[0]
+
+    def value(self, generation, secret, version):
         """The value of a version, opened by each of its wrapped data keys in turn."""
-        reader = Reader(self.take(version_key(self.key("root/index"), secret["uid"], version["id"])))
+        generation, place = self.version_place(generation, secret, version)
+        reader = Reader(self.take(place))
         wraps = [reader.field() for _ in range(reader.number(1))]
         sealed, values = reader.rest(), set()
         keys = [secret["keys"][i] for i in version["content"]["keys"]]
@@ -98,12 +129,21 @@ class Store:
         for i, (key, wrap) in enumerate(zip(keys, wraps, strict=True)):
             names = key["provider"], key["arn"], key["version"]
             ad = data_key_ad(self.id, secret["uid"], version["id"], *names, i)
-            wrapped = unseal(self.key("root/outer"), "data-key", ad, wrap)
+            wrapped = unseal(self.key(generation, "root/outer"), "data-key", ad, wrap)
             data_key = local_unwrap(self.kek, "static", key["arn"], context, wrapped)
             values.add(unseal(data_key, "value", value_ad(self.id, *tenant, version["content"]["binary"]), sealed))
         if len(values) != 1:
             raise Refused("the wrapped data keys give different values")
         return values.pop(), len(wraps)
+
+
+def unwrap_root(kek):
+    def unwrap(provider, arn, wrapped, store):
+        if provider != b"static":
+            raise Refused("a wrap of another provider")
+        return local_unwrap(kek, "static", arn.decode(), store_context(store), wrapped)
+
+    return unwrap
 
 
 def as_expected(secret, versions):
@@ -118,7 +158,8 @@ def version_as_expected(secret, i, version, value):
     content = version["content"]
     out = {"id": version["id"], "created": version["created"], "last_accessed": version["accessed"]}
     out["stages"] = sorted(label for label, of in secret["labels"] if of == i)
-    keys = [secret["keys"][k]["given"] or DEFAULT_KEY for k in content["keys"]] if content else []
+    keys = [secret["keys"][k] for k in content["keys"]] if content else []
+    keys = [key["given"] or DEFAULT_KEY for key in keys if not key["recovery"]]
     shown = None
     if content:
         shown = {"bytes": value.hex()} if content["binary"] else {"text": value.decode()}
@@ -129,14 +170,19 @@ def read_store(dump):
     """Everything in a dump, and how many records of each kind there were. Refuses what does not fit together."""
     store = Store(dump)
     secrets, counts = [], {"secrets": 0, "values": 0, "wrapped data keys": 0} | {name: 0 for name in TASKS.values()}
+    counts |= {"jobs": 0} | {f"of generation {generation}": 0 for generation in sorted(store.roots)}
+    for key in store.records:
+        if key not in (b"h", b"m"):
+            counts[f"of generation {store.generation_of(key)}"] += 1
     due, highest = {}, 0
-    index = store.key("root/index")
     for key in sorted(store.records):
         if key[:1] != b"s":
             continue
         revision, plain = store.metadata(key)
         secret, highest = decode_secret(plain), max(highest, revision)
-        if key != secret_key(index, secret["account"], secret["region"], secret["name"]):
+        generation = store.generation_of(key)
+        index = store.key(generation, "root/index")
+        if key != secret_key(index, generation, secret["account"], secret["region"], secret["name"]):
             raise Refused(f"{secret['name']} is not where it belongs")
         numbers = [0] + [version["number"] for version in secret["versions"]] + [secret["made"] + 1]
         if any(a >= b for a, b in zip(numbers, numbers[1:])):
@@ -145,7 +191,7 @@ def read_store(dump):
         for i, version in enumerate(secret["versions"]):
             value = None
             if version["content"]:
-                value, wraps = store.value(secret, version)
+                value, wraps = store.value(generation, secret, version)
                 counts["values"] += 1
                 counts["wrapped data keys"] += wraps
             versions.append(version_as_expected(secret, i, version, value))
@@ -157,14 +203,26 @@ def read_store(dump):
             revision, plain = store.metadata(key)
             secret, highest = decode_due(plain), max(highest, revision)
             at = (int.from_bytes(key[1:9], "big") ^ 1 << 63) - (1 << 64 if not key[1] & 0x80 else 0)
-            tasks = [task for task in TASKS if key == due_key(index, at, task, secret)]
+            generation = store.generation_of(secret)
+            index = store.key(generation, "root/index")
+            tasks = [task for task in TASKS if key == due_key(index, generation, at, task, secret)]
             if secret not in due or not tasks or (tasks == [1] and due[secret] != at):
                 raise Refused(f"an entry is due at {at} for nothing")
             counts[TASKS[tasks[0]]] += 1
+        if key[:1] == b"j":
+            revision, plain = store.metadata(key)
+            if key != job_key(store.generation_of(key), REENCRYPTION):
+                raise Refused("a job of an unknown kind")
+            decode_job(plain)
+            highest = max(highest, revision)
+            counts["jobs"] += 1
+    names = [(secret["account"], secret["region"], secret["name"]) for secret in secrets]
+    if len(names) != len(set(names)):
+        raise Refused("a secret is there twice")
     count, revision, *sealed_tally = store.head()
     if count != len(secrets) or revision < highest:
         raise Refused(f"the head says {count} secrets up to revision {revision}; there are {len(secrets)}, {highest}")
-    found = tally(store.key("root/manifest"), store.records)
+    found = tally(store.manifest_key, store.records)
     if found[0] != sealed_tally[0]:
         raise Refused(f"the head says {sealed_tally[0]} records; there are {found[0]}")
     if found[1] != sealed_tally[1]:
@@ -180,16 +238,14 @@ def read_store(dump):
 def read_closed(directory, kek):
     """What the files of a closed store say, without the records: the epoch, and how many files are sealed."""
 
-    def unwrap(wrap, store):
-        provider, arn, _version, wrapped = wrap
-        if provider != b"static":
-            raise Refused("a wrap of another provider")
-        return local_unwrap(kek, "static", arn.decode(), store_context(store), wrapped)
-
-    id_, instance, generation, _flags, _wraps, root = read_header((directory / "store.hdr").read_bytes(), unwrap)
-    keys = {name: derived_key(root, id_, generation, f"root/{name}") for name in ("anchor", "seal")}
-    acknowledged, _tag = read_anchor(keys["anchor"], instance, (directory / "store.anchor").read_bytes())
-    epoch, salt, files = read_store_seal(keys["seal"], instance, (directory / "store.seal").read_bytes())
+    id_, instance, _flags, _wraps, roots = read_header((directory / "store.hdr").read_bytes(), unwrap_root(kek))
+    anchors, seals = (
+        [derived_key(root, id_, generation, f"root/{name}") for generation, root in roots.items()]
+        for name in ("anchor", "seal")
+    )
+    acknowledged, _tag = read_anchor(anchors, instance, (directory / "store.anchor").read_bytes())
+    # The seal is by the newest generation alone.
+    epoch, salt, files = read_store_seal(seals[0], instance, (directory / "store.seal").read_bytes())
     if epoch < acknowledged:
         raise Refused(f"closed at commit {epoch}, and {acknowledged} was acknowledged")
     sled = directory / "sled"
@@ -197,7 +253,7 @@ def read_closed(directory, kek):
     if files.keys() != found.keys():
         raise Refused("other files than those that were sealed")
     for number, path in enumerate(sorted(files)):
-        if files[path] != (len(found[path]), block_digest(keys["seal"], salt, number, found[path])):
+        if files[path] != (len(found[path]), block_digest(seals[0], salt, number, found[path])):
             raise Refused(f"{path.decode()} is not the file that was sealed")
     return epoch, acknowledged, len(files)
 
@@ -211,7 +267,7 @@ TODAY = NOW // DAY * DAY
 
 def secret(name, account="111122223333", region="eu-central-1", **members):
     arn = f"arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"
-    default = {"given": None, "provider": "static", "version": "1"}
+    default = {"given": None, "provider": "static", "version": "1", "recovery": False}
     default["arn"] = f"arn:aws:kms:{region}:{account}:alias/aws/secretsmanager"
     out = {"account": account, "region": region, "uid": fixed(f"uid of {name} {account}", 16), "name": name, "arn": arn}
     out |= {"description": None, "kms_key_id": None, "type": None, "tags": None, "created": NOW - 5000}
@@ -229,16 +285,18 @@ TEXT, BYTES = {"binary": False, "keys": [0]}, {"binary": True, "keys": [0]}
 
 def cases():
     """Secrets with the values of their versions."""
-    other = {"given": "alias/other", "provider": "static", "version": "1"}
+    other = {"given": "alias/other", "provider": "static", "version": "1", "recovery": False}
     other["arn"] = "arn:aws:kms:eu-central-1:111122223333:alias/other"
-    lost = {"given": "lost", "provider": "not there", "version": ""}
+    lost = {"given": "lost", "provider": "not there", "version": "", "recovery": False}
     lost["arn"] = "arn:aws:kms:eu-central-1:111122223333:key/lost"
+    recovery = {"given": "alias/recovery", "provider": "static", "version": "1", "recovery": True}
+    recovery["arn"] = "arn:aws:kms:us-east-1:000000000000:alias/recovery"
     plain = secret("plain", versions=[version(1, TEXT)], labels=[("AWSCURRENT", 0)])
-    keys = [plain["keys"][0], other, lost]
+    keys = [plain["keys"][0], other, lost, recovery]
     various = [
         version(4, {"binary": False, "keys": [0]}),
-        version(5, {"binary": True, "keys": [0, 1]}, accessed=TODAY - DAY),
-        version(6, {"binary": False, "keys": [2, 1]}),
+        version(5, {"binary": True, "keys": [0, 1, 3]}, accessed=TODAY - DAY),
+        version(6, {"binary": False, "keys": [2, 3]}),
         version(7),
     ]
     current = [("AWSCURRENT", 0)]
@@ -261,6 +319,10 @@ def cases():
             ["may be restored"],
         ),
         (
+            secret("scheduled-too", changed=NOW, deletion=NOW + 30 * DAY, versions=[version(70, TEXT)], labels=current),
+            ["may be restored, too"],
+        ),
+        (
             secret("many", versions=many, labels=[("AWSPREVIOUS", 58), ("AWSCURRENT", 59)]),
             [f"value {i}" for i in range(60)],
         ),
@@ -276,50 +338,101 @@ def cases():
 KEYS = ["index", "metadata", "outer", "manifest"]
 
 
-def written_store():
-    """A dump as the engine would make it, and what it holds."""
-    kek, id_, root, generation = bytes([0x42]) * 32, fixed("written store", 16), fixed("written root"), 4_000_000_000
-    arn = "arn:aws:kms:us-east-1:000000000000:alias/aws/secretsmanager"
-    wrapped = local_wrap(kek, "static", arn, 1, root, store_context(id_), fixed("r of root"))
-    foreign = (b"not there", b"arn:aws:kms:us-east-1:000000000000:key/lost", b"9", fixed("foreign", 99))
-    instance = fixed("written instance", 16)
-    records = {b"m": header(root, id_, instance, generation, 1, [foreign, (b"static", arn.encode(), b"1", wrapped)])}
-    keys = {name: derived_key(root, id_, generation, f"root/{name}") for name in KEYS}
-    revision, expected = 2**32, []
+class Writer:
+    """The records of a store that is being written, and the keys of the generations in use."""
 
-    def put(key, plain):
-        nonlocal revision
-        revision += 1
-        sealed = seal(keys["metadata"], "metadata", record_ad(id_, key, revision), plain, fixed(f"r {key.hex()}"))
-        records[key] = u64(revision) + sealed
+    def __init__(self, name, generation, has_former):
+        self.kek, self.name, self.id = bytes([0x42]) * 32, name, fixed(f"{name} store", 16)
+        self.newest, self.former = generation, generation - 1 if has_former else generation
+        generations = sorted({self.newest, self.former})
+        roots = {g: fixed(f"{name} root" + (" before" if g < generation else "")) for g in generations}
+        self.keys = {g: {k: derived_key(roots[g], self.id, g, f"root/{k}") for k in KEYS} for g in generations}
+        self.revision, self.records = 2**32, {}
+        arns = [f"arn:aws:kms:us-east-1:000000000000:alias/{key}" for key in ("aws/secretsmanager", "recovery")]
+        lost = b"arn:aws:kms:us-east-1:000000000000:key/lost"
+        wraps = [(MAIN, b"lost", b"not there", lost, b"9", self.fixed("foreign", 99))]
+        for role, requested, arn in zip((MAIN, RECOVERY), (b"", b"alias/recovery"), arns, strict=True):
+            r = self.fixed(f"r of root {role}")
+            wrapped = local_wrap(self.kek, "static", arn, 1, roots[generation], store_context(self.id), r)
+            wraps.append((role, requested, b"static", arn.encode(), b"1", wrapped))
+        sealed_former = b""
+        if has_former:
+            before = roots[self.former], self.former, self.fixed("r of former")
+            sealed_former = former_root(roots[generation], self.id, generation, *before)
+        instance = self.fixed("instance", 16)
+        self.records[b"m"] = header(roots[generation], self.id, instance, generation, 1, wraps, sealed_former)
 
+    def fixed(self, name, length=32):
+        return fixed(f"{self.name} {name}", length)
+
+    def put(self, generation, key, plain):
+        self.revision += 1
+        ad, r = record_ad(self.id, key, self.revision), self.fixed(f"r {key.hex()}")
+        self.records[key] = u64(self.revision) + seal(self.keys[generation]["metadata"], "metadata", ad, plain, r)
+
+    def put_version(self, generation, s, v, value):
+        keys, data_key = self.keys[generation], self.fixed(f"data key of {v['id']}")
+        out = u8(len(v["content"]["keys"]))
+        for place, k in enumerate(v["content"]["keys"]):
+            key, r = s["keys"][k], self.fixed(f"r {v['id']} {place}")
+            wrap = local_wrap(self.kek, "static", key["arn"], 1, data_key, version_context(s["arn"], v["id"]), r)
+            ad = data_key_ad(self.id, s["uid"], v["id"], key["provider"], key["arn"], key["version"], place)
+            out += field(seal(keys["outer"], "data-key", ad, wrap, r))
+        ad = value_ad(self.id, s["account"], s["region"], s["arn"], s["uid"], v["id"], v["content"]["binary"])
+        out += seal(data_key, "value", ad, value, self.fixed(f"r {v['id']}"))
+        self.records[version_key(keys["index"], generation, s["uid"], v["id"])] = out
+
+    def put_secret(self, generation, s):
+        index = self.keys[generation]["index"]
+        place = secret_key(index, generation, s["account"], s["region"], s["name"])
+        self.put(generation, place, encode_secret(s))
+        if s["deletion"] is not None:
+            self.put(generation, due_key(index, generation, s["deletion"], 1, place), encode_due(place))
+
+    def dump(self, secrets):
+        epoch = 2**16
+        manifest = {mark(generation): keys["manifest"] for generation, keys in self.keys.items()}
+        head = encode_head(epoch, secrets, self.revision, *tally(manifest.__getitem__, self.records))
+        key = self.keys[self.newest]["metadata"]
+        self.records[b"h"] = u64(epoch) + seal(key, "head", head_ad(self.id, epoch), head, self.fixed("r of head"))
+        return [{"key": key.hex(), "value": value.hex()} for key, value in sorted(self.records.items())]
+
+
+def store_of(writer, generations_of):
+    """A dump as the engine would make it, and what it holds.
+
+    `generations_of(secret, i)` gives the generations of a secret and of its version of this number.
+    """
+    expected = []
     for s, values in cases():
         versions = []
         for i, (v, value) in enumerate(zip(s["versions"], values, strict=True)):
             value = value.encode() if isinstance(value, str) else value
             versions.append(version_as_expected(s, i, v, value))
-            if value is None:
-                continue
-            data_key, context = fixed(f"data key of {v['id']}"), version_context(s["arn"], v["id"])
-            out = u8(len(v["content"]["keys"]))
-            for place, k in enumerate(v["content"]["keys"]):
-                key = s["keys"][k]
-                r = fixed(f"r {v['id']} {place}")
-                wrap = local_wrap(kek, "static", key["arn"], 1, data_key, context, r)
-                ad = data_key_ad(id_, s["uid"], v["id"], key["provider"], key["arn"], key["version"], place)
-                out += field(seal(keys["outer"], "data-key", ad, wrap, r))
-            ad = value_ad(id_, s["account"], s["region"], s["arn"], s["uid"], v["id"], v["content"]["binary"])
-            out += seal(data_key, "value", ad, value, fixed(f"r {v['id']}"))
-            records[version_key(keys["index"], s["uid"], v["id"])] = out
-        place = secret_key(keys["index"], s["account"], s["region"], s["name"])
-        put(place, encode_secret(s))
-        if s["deletion"] is not None:
-            put(due_key(keys["index"], s["deletion"], 1, place), encode_due(place))
+            if value is not None:
+                writer.put_version(generations_of(s, i)[1], s, v, value)
+        writer.put_secret(generations_of(s, 0)[0], s)
         expected.append(as_expected(s, sorted(versions, key=lambda v: v["id"])))
-    epoch = 2**16
-    head = encode_head(epoch, len(expected), revision, *tally(keys["manifest"], records))
-    sealed = seal(keys["metadata"], "head", head_ad(id_, epoch), head, fixed("r of head"))
-    records[b"h"] = u64(epoch) + sealed
-    dump = [{"key": key.hex(), "value": value.hex()} for key, value in sorted(records.items())]
+    dump = writer.dump(len(expected))
     expected.sort(key=lambda s: (s["account"], s["region"], s["name"]))
-    return {"provider_key": kek.hex(), "now": NOW, "records": dump, "expected": {"secrets": expected}}
+    return {"provider_key": writer.kek.hex(), "now": NOW, "records": dump, "expected": {"secrets": expected}}
+
+
+def written_store():
+    writer = Writer("written", 4_000_000_000, has_former=False)
+    return store_of(writer, lambda _secret, _i: (writer.newest, writer.newest))
+
+
+def written_in_a_change():
+    """A store whose root key is being changed: some secrets have gone over, some versions have gone before theirs."""
+    writer = Writer("changing", 256, has_former=True)
+    moved, going = ("plain", "empty", "other/tenant", "scheduled-too"), ("everything", "many")
+
+    def generations_of(s, i):
+        if s["name"] in moved:
+            return writer.newest, writer.newest
+        return writer.former, writer.newest if s["name"] in going and i % 2 == 0 else writer.former
+
+    after = "111122223333", "eu-central-1", "empty"
+    writer.put(writer.former, job_key(writer.former, REENCRYPTION), encode_job("", after, 251, 65_536))
+    return store_of(writer, generations_of)

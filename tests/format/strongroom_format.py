@@ -11,9 +11,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 SUITE = 1
 FORMAT = 1
 PREFIX = b"strongroom/v1/"
-LABELS = ["metadata", "head", "value", "data-key", "wrap", "token"]
+LABELS = ["metadata", "head", "value", "data-key", "wrap", "token", "former-root"]
 PURPOSES = ["root/index", "root/metadata", "root/outer", "root/token", "root/header"]
-PURPOSES += ["root/manifest", "root/anchor", "root/seal", "root/backup"]
+PURPOSES += ["root/manifest", "root/anchor", "root/seal", "root/backup", "root/former"]
+MAIN, RECOVERY = 0, 1
+REENCRYPTION = 1
 TASKS = {1: "purge", 2: "remove versions"}
 
 
@@ -180,6 +182,10 @@ def token_ad(store, account, region, digest, issued):
     return fields("tok", store, account, region, digest, i64(issued))
 
 
+def former_root_ad(store, generation):
+    return fields("root", u16(FORMAT), store, u32(generation))
+
+
 def encode_context(context):
     pairs = sorted(context, key=lambda pair: pair[0].encode())
     return b"".join(fields(name, value) for name, value in pairs)
@@ -258,16 +264,27 @@ class Reader:
             raise Refused("bytes are left over")
 
 
-def header(root, store, instance, generation, flags, wraps):
+def former_root(root, store, generation, former, former_generation, r):
+    """The last field of a header while records are under the root key of the generation before."""
+    key, ad = derived_key(root, store, generation, "root/former"), former_root_ad(store, former_generation)
+    return u32(former_generation) + seal(key, "former-root", ad, former, r)
+
+
+def header(root, store, instance, generation, flags, wraps, former=b""):
+    """`wraps` are (role, key as requested, provider id, key ARN, key version, wrapped root key)."""
     body = b"STRONGRM" + u16(FORMAT) + u16(1) + u16(SUITE) + u16(flags) + store + u32(generation)
-    body += field(instance) + u16(len(wraps)) + b"".join(fields(*wrap) for wrap in wraps)
+    body += field(instance) + u16(len(wraps)) + b"".join(u8(wrap[0]) + fields(*wrap[1:]) for wrap in wraps)
+    body += field(former)
     copy = field(body) + sha256(body) + mac(derived_key(root, store, generation, "root/header"), body)
     copy += bytes(-len(copy) % 4096)
     return copy + copy
 
 
 def read_header(stored, unwrap):
-    """Ids of store and instance, generation, flags, wraps, root key. `unwrap(wrap, store)` gives that or refuses."""
+    """Ids of store and instance, flags, wraps, and the root keys by generation, the newest first.
+
+    `unwrap(provider, ARN, wrapped, store)` gives a root key or refuses.
+    """
     half = (len(stored) // 2 + 4095) // 4096 * 4096
     for copy in (stored, stored[half:]):
         try:
@@ -290,11 +307,14 @@ def read_header(stored, unwrap):
     instance = reader.field()
     if len(instance) != 16:
         raise Refused("an instance id that is no UUID")
-    wraps = [tuple(reader.field() for _ in range(4)) for _ in range(reader.number(2))]
+    wraps = [(reader.number(1), *(reader.field() for _ in range(5))) for _ in range(reader.number(2))]
+    sealed_former = reader.field()
     reader.end()
-    for wrap in wraps:
+    if not 1 <= len(wraps) <= 64 or any(wrap[0] not in (MAIN, RECOVERY) for wrap in wraps):
+        raise Refused("no wraps, too many, or one of an unknown role")
+    for _role, _requested, provider, arn, _version, wrapped in wraps:
         try:
-            root = unwrap(wrap, store)
+            root = unwrap(provider, arn, wrapped, store)
             break
         except Refused:
             pass
@@ -302,7 +322,15 @@ def read_header(stored, unwrap):
         raise Refused("no wrap of the root key opens")
     if mac(derived_key(root, store, generation, "root/header"), body) != code:
         raise Refused("the header does not authenticate")
-    return store, instance, generation, flags, wraps, root
+    roots = {generation: root}
+    if sealed_former:
+        reader = Reader(sealed_former)
+        before, key = reader.number(4), derived_key(root, store, generation, "root/former")
+        former = unseal(key, "former-root", former_root_ad(store, before), reader.rest())
+        if before + 1 != generation or len(former) != 32:
+            raise Refused("the former root key is not that of the generation before")
+        roots[before] = former
+    return store, instance, flags, wraps, roots
 
 
 # --- Section 6: keys of records, and bincode ------------------------------------------------------------------------
@@ -312,20 +340,33 @@ def index(index_key, *items):
     return mac(index_key, fields(*items))[:24]
 
 
-def secret_key(index_key, account, region, name):
-    return b"s" + index(index_key, "secret", account, region, name)
+def mark(generation):
+    return u8(generation % 256)
 
 
-def version_key(index_key, uid, version_id):
-    return b"v" + index(index_key, "version", uid, version_id)
+def mark_of(key):
+    """The mark in the key of a record."""
+    return key[9:10] if key[:1] == b"d" else key[1:2]
+
+
+def secret_key(index_key, generation, account, region, name):
+    return b"s" + mark(generation) + index(index_key, "secret", account, region, name)
+
+
+def version_key(index_key, generation, uid, version_id):
+    return b"v" + mark(generation) + index(index_key, "version", uid, version_id)
+
+
+def job_key(generation, kind):
+    return b"j" + mark(generation) + u8(kind)
 
 
 def sortable_time(at):
     return u64((at & (2**64 - 1)) ^ (1 << 63))
 
 
-def due_key(index_key, at, task, secret):
-    return b"d" + sortable_time(at) + index(index_key, "due", u8(task), secret)
+def due_key(index_key, generation, at, task, secret):
+    return b"d" + sortable_time(at) + mark(generation) + index(index_key, "due", u8(task), secret)
 
 
 def varint(n):
@@ -396,7 +437,8 @@ def encode_secret(s):
 
 
 def encode_key(k):
-    return optional(text, k["given"]) + text(k["provider"]) + text(k["arn"]) + text(k["version"])
+    out = optional(text, k["given"]) + text(k["provider"]) + text(k["arn"]) + text(k["version"])
+    return out + u8(1 if k["recovery"] else 0)
 
 
 def encode_version(v):
@@ -416,7 +458,13 @@ def decode_secret(plain):
     s |= {"accessed": b.optional(b.signed), "deletion": b.optional(b.signed)}
     s |= {"owner": b.optional(b.text), "primary": b.optional(b.text), "made": b.varint()}
     s["keys"] = b.listed(
-        lambda: {"given": b.optional(b.text), "provider": b.text(), "arn": b.text(), "version": b.text()}
+        lambda: {
+            "given": b.optional(b.text),
+            "provider": b.text(),
+            "arn": b.text(),
+            "version": b.text(),
+            "recovery": b.boolean(),
+        }
     )
 
     def content():
@@ -454,6 +502,18 @@ def decode_due(plain):
     return secret
 
 
+def encode_job(scope, after, secrets, versions):
+    """`after` is account, Region and name of the last secret that was done."""
+    return u8(1) + text(scope) + b"".join(text(x) for x in after) + varint(secrets) + varint(versions)
+
+
+def decode_job(plain):
+    b = versioned(plain)
+    job = b.text(), (b.text(), b.text(), b.text()), b.varint(), b.varint()
+    b.end()
+    return job
+
+
 def encode_head(epoch, secrets, revision, records, set_hash):
     return u8(1) + b"".join(varint(n) for n in (epoch, secrets, revision, records)) + set_hash
 
@@ -487,89 +547,10 @@ def subtract(sum_, element_):
     return (total % 2**256).to_bytes(32, "big")
 
 
-def tally(manifest_key, records):
-    """How many records there are but the head and the header, and their set hash."""
+def tally(manifest_key_of, records):
+    """How many records there are but head and header, and their set hash: each counts by the key for its mark."""
     counted = [(key, value) for key, value in records.items() if key not in (b"h", b"m")]
     sum_ = bytes(32)
     for key, value in counted:
-        sum_ = add(sum_, element(manifest_key, key, value))
+        sum_ = add(sum_, element(manifest_key_of(mark_of(key)), key, value))
     return len(counted), sum_
-
-
-# --- Section 10: the anchor -----------------------------------------------------------------------------------------
-
-SLOT = 512
-
-
-def anchor_slot(anchor_key, instance, epoch, head_tag):
-    body = b"STRONGAN" + u16(FORMAT) + instance + u64(epoch) + head_tag
-    return (body + mac(anchor_key, body)).ljust(SLOT, b"\0")
-
-
-def new_anchor(anchor_key, instance, epoch, head_tag):
-    return 2 * anchor_slot(anchor_key, instance, epoch, head_tag)
-
-
-def advanced_anchor(anchor_key, anchor, instance, epoch, head_tag):
-    """The file after one more commit: the slot that does not hold the newest epoch is overwritten."""
-    slots = [anchor[:SLOT], anchor[SLOT:]]
-    first, second = (int.from_bytes(slot[26:34], "big") for slot in slots)
-    slots[1 if first >= second else 0] = anchor_slot(anchor_key, instance, epoch, head_tag)
-    return b"".join(slots)
-
-
-def read_anchor(anchor_key, instance, anchor):
-    """The newest epoch and the end of its head, of the slots that authenticate and name the instance."""
-    found = []
-    for slot in (anchor[:SLOT], anchor[SLOT : 2 * SLOT]):
-        reader = Reader(slot)
-        try:
-            magic, format_, of = reader.take(8), reader.number(2), reader.take(16)
-            epoch, tag, code = reader.number(8), reader.take(16), reader.take(32)
-        except Refused:
-            continue
-        if code == mac(anchor_key, slot[:50]) and (magic, format_, of) == (b"STRONGAN", FORMAT, instance):
-            found.append((epoch, tag))
-    if not found:
-        raise Refused("no slot of the anchor authenticates")
-    return max(found)
-
-
-# --- Section 11: the seal of a closed store -------------------------------------------------------------------------
-
-
-BLOCK = 262_144
-
-
-def block_digest(seal_key, salt, number, content):
-    """What the tags of a file's blocks come to. The file is the one of this number."""
-    cipher, tags = AESGCM(mac(seal_key, b"blocks" + salt)), b""
-    for index in range(0, len(content), BLOCK):
-        nonce = u32(number) + u64(index // BLOCK)
-        tags += cipher.encrypt(nonce, content[index : index + BLOCK], None)[-16:]
-    return sha256(tags)
-
-
-def store_seal(seal_key, instance, epoch, salt, files):
-    """`files` are pairs of a path inside `sled/` and its content."""
-    body = b"STRONGSE" + u16(FORMAT) + instance + u64(epoch) + salt + u32(len(files))
-    for number, (path, content) in enumerate(sorted((data(path), content) for path, content in files)):
-        body += field(path) + u64(len(content)) + block_digest(seal_key, salt, number, content)
-    return body + mac(seal_key, body)
-
-
-def read_store_seal(seal_key, instance, sealed):
-    """The epoch, the salt, and length and digest of every file by its path."""
-    if len(sealed) < 32 or sealed[-32:] != mac(seal_key, sealed[:-32]):
-        raise Refused("the seal does not authenticate")
-    reader, files = Reader(sealed[:-32]), {}
-    if (reader.take(8), reader.number(2), reader.take(16)) != (b"STRONGSE", FORMAT, instance):
-        raise Refused("a seal of something else")
-    epoch, salt = reader.number(8), reader.take(32)
-    for _ in range(reader.number(4)):
-        path = reader.field()
-        if files and path <= max(files):
-            raise Refused("the files in the seal are out of order")
-        files[path] = reader.number(8), reader.take(32)
-    reader.end()
-    return epoch, salt, files

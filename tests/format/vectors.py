@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Known answers for the stored format of strongroom, by an implementation written from docs/FORMAT.md alone.
 
-    vectors.py                      writes vectors.json and v1/written_by_script.json anew (always the same bytes)
+    vectors.py                      writes vectors.json, v1/written_by_script.json and v1/written_in_a_change.json anew
+                                    (always the same bytes)
     vectors.py --check              only says whether those files are what the script would write
     vectors.py --verify-golden F    decrypts every record of a dumped store and compares it with expected.json
                                     beside F (or with --expected E)
@@ -18,35 +19,41 @@ import sys
 import uuid
 
 from forgeries import fixed, frame_vectors, salamander, spliced_vectors
-from stored import read_closed, read_store, written_store
+from stored import read_closed, read_store, written_in_a_change, written_store
+from strongroom_files import advanced_anchor, new_anchor, store_seal
 from strongroom_format import (
     LABELS,
+    MAIN,
     PURPOSES,
+    RECOVERY,
+    REENCRYPTION,
     Refused,
     add,
-    advanced_anchor,
     data_key_ad,
     derived_key,
     due_key,
     element,
     encode_head,
+    encode_job,
     encode_token,
     fields,
+    former_root,
+    former_root_ad,
     frame_length,
     head_ad,
     header,
     i64,
+    job_key,
     key_file,
     local_unwrap,
     local_wrap,
-    new_anchor,
+    mark,
     partition,
     record_ad,
     seal,
     secret_key,
     sha256,
     store_context,
-    store_seal,
     subtract,
     tally,
     token_ad,
@@ -69,6 +76,8 @@ INSTANCE = fixed("instance", 16)
 UID = fixed("uid", 16)
 ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:app/db-AbCdEf"
 VERSION_ID = "6fa1b0a4-2f0a-4b8e-9d6e-0c1d2e3f4a5b"
+# Beginning, end and beginning of the marks, and one that is far from them.
+GENERATIONS = (1, 255, 256, 4_000_000_000)
 STATIC_ARN = "arn:aws:kms:eu-central-1:111122223333:key/static"
 
 
@@ -116,7 +125,8 @@ def ad_vectors():
         row |= {"provider": "static", "key_arn": arn, "key_version": key_version, "index": i}
         row["ad"] = data_key_ad(STORE, UID, VERSION_ID, "static", arn, key_version, i).hex()
         rows.append(row)
-    for key, revision in ((b"s" + fixed("a", 24), 1), (b"d" + fixed("b", 32), 2**64 - 1), (b"v" + fixed("c", 24), 0)):
+    places = b"s" + fixed("a", 25), b"d" + fixed("b", 33), b"v" + fixed("c", 25), job_key(1, REENCRYPTION)
+    for key, revision in zip(places, (1, 2**64 - 1, 0, 2**33), strict=True):
         row = {"of": "record", "name": f"record of revision {revision}", "key": key.hex(), "revision": str(revision)}
         rows.append(row | {"ad": record_ad(STORE, key, revision).hex()})
     for epoch in (0, 1, 2**40 + 5, 2**64 - 1):
@@ -127,6 +137,9 @@ def ad_vectors():
         row = {"of": "token", "name": f"token issued at {issued}", "account": "111122223333", "region": "eu-central-1"}
         row |= {"digest": digest.hex(), "issued": issued}
         rows.append(row | {"ad": token_ad(STORE, "111122223333", "eu-central-1", digest, issued).hex()})
+    for generation in GENERATIONS:
+        row = {"of": "former root", "name": f"root key of generation {generation}", "generation": generation}
+        rows.append(row | {"ad": former_root_ad(STORE, generation).hex()})
     return rows
 
 
@@ -134,13 +147,13 @@ def derived_key_vectors():
     root = fixed("root")
     return [
         {"root": root.hex(), "generation": g, "purpose": p, "key": derived_key(root, STORE, g, p).hex()}
-        for g in (1, 2, 10, 2**32 - 1)
+        for g in (*GENERATIONS, 2, 10, 2**32 - 1)
         for p in PURPOSES
     ]
 
 
-def storage_key_vectors():
-    key = derived_key(fixed("root"), STORE, 1, "root/index")
+def storage_key_vectors(generation):
+    key = derived_key(fixed("root"), STORE, generation, "root/index")
     rows = []
     for account, region, name in (
         ("111122223333", "eu-central-1", "app/db"),
@@ -151,15 +164,16 @@ def storage_key_vectors():
         ("111122223333", "eu-central-1", "/_+=.@-!"[:7]),
     ):
         row = {"of": "secret", "account": account, "region": region, "name": name}
-        rows.append(row | {"key": secret_key(key, account, region, name).hex()})
+        rows.append(row | {"key": secret_key(key, generation, account, region, name).hex()})
     for uid, version_id in ((UID, VERSION_ID), (fixed("other uid", 16), VERSION_ID), (UID, "x" * 64), (UID, "y" * 32)):
         row = {"of": "version", "uid": uid.hex(), "version_id": version_id}
-        rows.append(row | {"key": version_key(key, uid, version_id).hex()})
-    secret = secret_key(key, "111122223333", "eu-central-1", "app/db")
+        rows.append(row | {"key": version_key(key, generation, uid, version_id).hex()})
+    secret = secret_key(key, generation, "111122223333", "eu-central-1", "app/db")
     for at in (1_700_000_000_000, 0, -1, -86_400_000 * 365, 253_402_300_799_999):
         row = {"of": "purge", "at": at, "secret": secret.hex()}
-        rows.append(row | {"key": due_key(key, at, 1, secret).hex()})
-    return {"index_key": key.hex(), "rows": rows}
+        rows.append(row | {"key": due_key(key, generation, at, 1, secret).hex()})
+    rows.append({"of": "job", "key": job_key(generation, REENCRYPTION).hex()})
+    return {"generation": generation, "index_key": key.hex(), "rows": rows}
 
 
 def local_wrap_vectors():
@@ -192,23 +206,37 @@ def local_wrap_vectors():
 
 
 def header_vectors():
-    root, out = fixed("root"), []
+    root, before, out = fixed("root"), fixed("root before"), []
     wrapped = local_wrap(fixed("kek"), "static", STATIC_ARN, 1, root, store_context(STORE), fixed("r1"))
-    static = (b"static", STATIC_ARN.encode(), b"1", wrapped)
-    second = (b"local-keyring", b"arn:aws:kms:us-east-1:444455556666:key/second", b"3", fixed("opaque wrap", 150))
-    large = (b"remote", b"arn:aws:kms:us-east-1:444455556666:key/large", b"", fixed("large wrap", 5000))
-    for name, generation, flags, wraps in (
-        ("one wrap", 1, 0, [static]),
-        ("one wrap, a clock of tests", 1, 1, [static]),
-        ("two wraps", 2, 0, [static, second]),
-        ("two wraps and two blocks a copy", 3, 1, [large, static]),
+    static = (MAIN, b"", b"static", STATIC_ARN.encode(), b"1", wrapped)
+    arn = b"arn:aws:kms:us-east-1:444455556666:key/"
+    second = (MAIN, b"alias/second", b"local-keyring", arn + b"second", b"3", fixed("opaque wrap", 150))
+    large = (MAIN, arn + b"large", b"remote", arn + b"large", b"", fixed("large wrap", 5000))
+    recovery = (RECOVERY, b"alias/recovery", b"key-file", arn + b"recovery", b"1", fixed("recovery wrap", 130))
+    of_default = (RECOVERY, b"", b"passphrase", arn + b"default", b"1", fixed("another recovery wrap", 131))
+    for name, generation, flags, wraps, former in (
+        ("one wrap", 1, 0, [static], None),
+        ("one wrap, a clock of tests", 1, 1, [static], None),
+        ("two wraps", 2, 0, [static, second], None),
+        ("two wraps and two blocks a copy", 3, 1, [large, static], None),
+        ("a recipient", 1, 0, [static, recovery], None),
+        ("recipients before the key, one of them the default key", 255, 1, [of_default, recovery, static], None),
+        ("the root key before the second", 2, 0, [static], 1),
+        ("the root key before, where marks begin anew", 256, 1, [static], 255),
+        ("the root key before, and a recipient", 4_000_000_000, 0, [static, recovery], 3_999_999_999),
     ):
-        stored = header(root, STORE, INSTANCE, generation, flags, wraps)
+        r = fixed(f"r of the root key before: {name}")
+        sealed_former = b"" if former is None else former_root(root, STORE, generation, before, former, r)
+        stored = header(root, STORE, INSTANCE, generation, flags, wraps, sealed_former)
         row = {"name": name, "root": root.hex(), "generation": generation, "flags": flags}
         row["wraps"] = [
-            {"provider": p.decode(), "arn": a.decode(), "version": v.decode(), "wrapped": w.hex()}
-            for p, a, v, w in wraps
+            {"recovery": role == RECOVERY, "requested": k.decode(), "provider": p.decode(), "arn": a.decode()}
+            | {"version": v.decode(), "wrapped": w.hex()}
+            for role, k, p, a, v, w in wraps
         ]
+        row["former"] = None
+        if former is not None:
+            row["former"] = {"root": before.hex(), "generation": former, "r": r.hex(), "sealed": sealed_former.hex()}
         copy = stored[: len(stored) // 2]
         row |= {"copy_len": len(copy), "copy_without_zeros": copy.rstrip(b"\0").hex(), "sha256": sha256(stored).hex()}
         out.append(row)
@@ -257,24 +285,35 @@ def head_vectors():
     ]
 
 
+def job_vectors():
+    rows = [("", ("", "", ""), 0, 0), ("alias/a", ("111122223333", "eu-central-1", "app/db"), 250, 251)]
+    rows.append(("ключ " * 60, ("444455556666", "us-gov-west-1", "n" * 512), 2**32, 2**64 - 1))
+    return [
+        {"scope": scope, "after": after, "secrets": str(secrets), "versions": str(versions)}
+        | {"plain": encode_job(scope, after, secrets, versions).hex()}
+        for scope, after, secrets, versions in rows
+    ]
+
+
 def set_hash_vectors():
     """Elements of single records, sums of several, and sums of made-up elements in which carries run."""
     key = derived_key(fixed("root"), STORE, 1, "root/manifest")
     records = {
-        b"s" + fixed("a", 24): fixed("value a", 200),
-        b"s" + fixed("b", 24): b"",
-        b"v" + fixed("a", 24): fixed("value a", 200),
-        b"d" + fixed("a", 32): fixed("value d", 90),
+        b"s" + mark(1) + fixed("a", 24): fixed("value a", 200),
+        b"s" + mark(1) + fixed("b", 24): b"",
+        b"v" + mark(1) + fixed("a", 24): fixed("value a", 200),
+        b"d" + fixed("a", 8) + mark(1) + fixed("a", 24): fixed("value d", 90),
         b"": b"",
         b"a": b"bc",
         b"ab": b"c",
-        b"v" + fixed("long", 24): pattern(114_688),
+        b"v" + mark(1) + fixed("long", 24): pattern(114_688),
+        job_key(1, REENCRYPTION): fixed("value j", 120),
     }
     elements = []
     for record_key, value in records.items():
         row = {"key": record_key.hex()} | ({"value": value.hex()} if len(value) <= 200 else {"pattern": len(value)})
         elements.append(row | {"element": element(key, record_key, value).hex()})
-    sums = [{"of": count, "sum": tally(key, dict(list(records.items())[:count]))[1].hex()} for count in range(9)]
+    sums = [{"of": n, "sum": tally(lambda _: key, dict(list(records.items())[:n]))[1].hex()} for n in range(10)]
 
     def number(n):
         return n.to_bytes(32, "big")
@@ -349,12 +388,13 @@ def vectors():
         "padding": padding_vectors(),
         "associated_data": ad_vectors(),
         "derived_keys": derived_key_vectors(),
-        "storage_keys": storage_key_vectors(),
+        "storage_keys": [storage_key_vectors(generation) for generation in GENERATIONS],
         "local_wraps": local_wrap_vectors(),
         "headers": header_vectors(),
         "key_file": key_file_vectors(),
         "tokens": token_vectors(),
         "heads": head_vectors(),
+        "jobs": job_vectors(),
         "set_hash": set_hash_vectors(),
         "anchors": anchor_vectors(),
         "store_seals": store_seal_vectors(),
@@ -372,7 +412,11 @@ def as_json(x):
 
 
 def generated():
-    return {"vectors.json": as_json(vectors()), "v1/written_by_script.json": as_json(written_store())}
+    return {
+        "vectors.json": as_json(vectors()),
+        "v1/written_by_script.json": as_json(written_store()),
+        "v1/written_in_a_change.json": as_json(written_in_a_change()),
+    }
 
 
 def verify(dump, expected):

@@ -1,7 +1,7 @@
 //! Keys in hand that have an id.
 
 use strongroom::testing::{RecordingProvider, SeededEntropy, key_provider_conformance};
-use strongroom::{ErrorKind, KeyError, KeyProvider, MemoryBackend, RouterProvider, SecretStore, StaticKey};
+use strongroom::{ErrorKind, KeyError, KeyOptions, KeyProvider, MemoryBackend, RouterProvider, SecretStore, StaticKey};
 
 use crate::doubles::{find, make, make_with, open};
 use crate::fixture::{World, id};
@@ -94,6 +94,19 @@ fn a_store_moves_from_one_key_to_another() {
 
     let alone = SecretStore::with_backend(backend.clone()).key_provider(new()).open().unwrap_err();
     assert!(matches!(alone.kind(), ErrorKind::WrongKey(_)), "the store's root key is wrapped as it was: {alone:?}");
-    let world = World::on(backend, RouterProvider::new(new()).also(old()));
+    let world = World::on(backend.clone(), RouterProvider::new(new()).also(old()));
     assert_eq!(world.read_version("a", 2).unwrap(), "2", "{}", id(2));
+    let report = world.store.rewrap(&KeyOptions::new(), &mut |_| {}).unwrap();
+    assert!(report.root_rewrapped && report.problems_total == 0, "{report:?}");
+    world.store.close().unwrap();
+
+    let world = World::on(backend.clone(), new());
+    for name in names {
+        for version in 1..=3 {
+            assert_eq!(world.read_version(name, version).unwrap(), version.to_string());
+        }
+    }
+    world.store.close().unwrap();
+    let gone = SecretStore::with_backend(backend).key_provider(old()).open().unwrap_err();
+    assert!(matches!(gone.kind(), ErrorKind::WrongKey(_)), "the old key opens nothing: {gone:?}");
 }

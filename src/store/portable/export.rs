@@ -131,6 +131,8 @@ impl SecretStore {
         let path = path.as_ref();
         let tenants = options.tenants()?;
         refuse_existing(path)?;
+        // Secrets are read in the order of their keys, which stay as they are as long as this is held.
+        let _steady = self.inner.steady();
         let entropy = &*self.inner.entropy;
         let id = random_uuid(entropy)?;
         let (data_key, wrapped) = new_export_key(key, entropy, &self.default_tenant, &id)?;
@@ -212,7 +214,9 @@ impl SecretStore {
                 return Ok(Some(portable));
             }
             // Versions that are not there any more: the secret was changed meanwhile.
-            let Some(latest) = manager.records().load_by_key(&loaded.key)? else { return Ok(None) };
+            let Loaded { secret, .. } = &loaded;
+            let latest = manager.records().load(manager.tenant(), &secret.name)?;
+            let Some(latest) = latest.filter(|latest| latest.secret.uid == secret.uid) else { return Ok(None) };
             loaded = latest;
         }
         Err(Error::new(ErrorKind::Contended, format!("other calls kept changing {}", loaded.secret.arn)))

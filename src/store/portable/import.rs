@@ -326,7 +326,6 @@ impl Import<'_> {
     /// Writes a secret in one step, unless it is there.
     fn place(&mut self, portable: &Portable) -> Result<Fate> {
         let manager = self.manager(&portable.secret.tenant);
-        let key = manager.records().key_of(manager.tenant(), &portable.secret.name);
         let mut new: Option<(Secret, Vec<(VersionId, SealedVersion)>)> = None;
         for _ in 0..ROUNDS_MAX {
             let old = match self.settle(&manager, portable)? {
@@ -334,9 +333,16 @@ impl Import<'_> {
                 Step::Write(old) => old,
                 Step::Again => break,
             };
+            let now = manager.records().roots().time();
+            let is_of_now =
+                |sealed: &[(VersionId, SealedVersion)]| sealed.iter().all(|(_, version)| version.time == now);
+            let key = match &old {
+                Some(old) => old.key.clone(),
+                None => manager.records().key_of(manager.tenant(), &portable.secret.name),
+            };
             let (secret, sealed) = match new.take() {
-                Some(new) => new,
-                None => self.seal(&manager, portable).map_err(|error| about(&portable.secret.arn, error))?,
+                Some(new) if is_of_now(&new.1) => new,
+                _ => self.seal(&manager, portable).map_err(|error| about(&portable.secret.arn, error))?,
             };
             let secrets_max = manager.settings().secrets_max;
             let change = SecretChange {
@@ -364,12 +370,13 @@ impl Import<'_> {
         let mut secret = portable.secret.clone();
         secret.uid = new_uid(manager.entropy())?;
         let handle = self.handle(manager, &secret)?;
+        let roots = manager.records().roots();
         let mut sealed = Vec::with_capacity(portable.values.len());
         for (version, value) in secret.versions.iter_mut().zip(&portable.values) {
             let Some(value) = value else { continue };
             let identity =
                 Identity { tenant: manager.tenant(), arn: &secret.arn, uid: &secret.uid, version: &version.id };
-            let new = manager.envelope().seal(identity, &secret.kms_key_id, &handle, value)?;
+            let new = manager.envelope().seal(&roots, identity, &secret.kms_key_id, &handle, value)?;
             version.content = Some(new.content.clone());
             sealed.push((version.id.clone(), new));
         }

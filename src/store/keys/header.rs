@@ -1,0 +1,254 @@
+//! The header: the wraps of the store's root key, and a copy of it for the day on which both of its copies are lost.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::envelope::provider::{DataKey, KeyHandle};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+use crate::model::version::{KeyRole, KmsKeyId};
+use crate::records::header::{HEADER_BYTES_MAX, Header, RootWrap};
+use crate::store::backup::cannot;
+use crate::store::builder::{Builder, OpenMode, Place};
+use crate::store::directory::Directory;
+use crate::store::keys::rewrap::last_wrap;
+use crate::store::keys::{KeyOptions, Problems};
+use crate::store::{Inner, SecretStore, StoredHeader};
+
+/// Where a problem is about the store itself.
+const ROOT: &str = "the root key of the store";
+
+impl SecretStore {
+    /// Writes a copy of the store's header into a new file, for its owner alone (mode 0600).
+    ///
+    /// The header holds the wrapped root key: a store that has lost both copies of it is lost, unless there is a backup of
+    /// the store, which has it too, or of the header. [`Builder::restore_header`] puts it back. After a change of the root
+    /// key an older copy is of no use; after a change of what the root key is wrapped under, an older copy still opens with
+    /// the old keys: keep it as carefully as the keys themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::BackupFile`]: there is such a file already. [`ErrorKind::Storage`]: it cannot be written.
+    /// [`ErrorKind::Closed`].
+    ///
+    /// ```
+    /// # use strongroom::{SecretStore, StaticKey};
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let directory = directory.path();
+    /// let store = SecretStore::builder(directory.join("vault")).key_provider(StaticKey::new([7; 32])).open()?;
+    /// store.backup_header(directory.join("vault.hdr"))?;
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    pub fn backup_header(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        self.inner.records.usable()?;
+        let stored = self.inner.header().stored.clone();
+        let new = files::NewFile::create(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                Error::new(ErrorKind::BackupFile, format!("`{}` exists already", path.display())).with_source(error)
+            }
+            _ => cannot("write", path)(error),
+        })?;
+        let write = || {
+            new.file().write_all(&stored)?;
+            new.sync()
+        };
+        write().map_err(cannot("write", path))?;
+        new.publish().map_err(cannot("write", path))
+    }
+}
+
+impl Builder {
+    /// Puts a copy of a store's header back, which [`SecretStore::backup_header`] wrote, in the place of one that is lost or
+    /// damaged. The store must not be open.
+    ///
+    /// The copy has to open with the key provider, and to be one of this very store: the anchor says so. It is not looked
+    /// at whether the header that is there is sound.
+    ///
+    /// # Errors
+    ///
+    /// In this order, the first that applies:
+    ///
+    /// 1. [`ErrorKind::Configuration`]: as for [`open`](Self::open), or the store is not in a directory.
+    /// 2. [`ErrorKind::BackupFile`], [`ErrorKind::Storage`]: the copy cannot be read.
+    /// 3. [`ErrorKind::NotAStore`], [`ErrorKind::Corrupted`], [`ErrorKind::UnsupportedFormat`]: it is no header, or damaged.
+    /// 4. [`ErrorKind::AlreadyOpen`]: the store is open.
+    /// 5. [`ErrorKind::WrongKey`] and its like: the key provider does not open it.
+    /// 6. [`ErrorKind::Corrupted`]: it is the header of another store, or of another time: the anchor does not fit.
+    ///
+    /// Then, as for [`open`](Self::open): the store is opened.
+    pub fn restore_header(self, copy: impl AsRef<Path>) -> Result<SecretStore> {
+        let copy = copy.as_ref();
+        let mut stored = Vec::new();
+        let file = files::open_given(copy).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Error::new(ErrorKind::BackupFile, format!("there is no file `{}`", copy.display())).with_source(error)
+            }
+            std::io::ErrorKind::InvalidInput => {
+                Error::new(ErrorKind::BackupFile, format!("`{}`: {error}", copy.display())).with_source(error)
+            }
+            _ => cannot("read", copy)(error),
+        })?;
+        let mut bounded = std::io::Read::take(file, HEADER_BYTES_MAX as u64);
+        std::io::Read::read_to_end(&mut bounded, &mut stored).map_err(cannot("read", copy))?;
+        self.mode(OpenMode::OpenExisting).open_by(|maker, place, patience, cache_bytes| {
+            let Place::Directory(path) = place else {
+                return Err(Error::configuration("only the header of a store in a directory can be put back"));
+            };
+            let read = Header::read(&stored)?;
+            let directory = Directory::lock(&path, false, patience)?;
+            let (header, roots) = maker.open_header(read)?;
+            directory.open_anchor(&roots, &header.instance).map_err(|error| {
+                Error::corrupted(format!(
+                    "`{}` is the header of another store, or of another time of this one: {error}",
+                    copy.display()
+                ))
+            })?;
+            directory.write_header(&header.encode(&roots.newest.header))?;
+            Ok((maker.open_directory(&directory, cache_bytes)?, Some(directory)))
+        })
+    }
+}
+
+impl Inner {
+    /// Puts another header in the place of the present one, durably and in one step.
+    pub(super) fn replace_header(&self, header: Header, key: &ring::hmac::Key) -> Result<()> {
+        let stored = header.encode(key);
+        let directory = self.directory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.records.usable()?;
+        match &*directory {
+            Some(directory) => directory.replace_header(&stored)?,
+            None => self.records.write_header(stored.clone())?,
+        }
+        drop(directory);
+        *self.header.write().unwrap_or_else(std::sync::PoisonError::into_inner) = StoredHeader { header, stored };
+        Ok(())
+    }
+
+    fn with_wraps(&self, wraps: Vec<RootWrap>) -> Result<()> {
+        let _unsteady = self.unsteady();
+        let header = Header { wraps, ..self.header().header.clone() };
+        let recipients = header.recipients();
+        self.replace_header(header, &self.records.roots().newest.header)?;
+        self.envelope.set_recipients(recipients);
+        Ok(())
+    }
+
+    /// The wraps of the root key.
+    pub(super) fn root_wraps(&self) -> Vec<RootWrap> {
+        self.header().header.wraps.clone()
+    }
+
+    /// The root key, opened by whichever key opens it.
+    pub(super) fn open_root_key(&self) -> Result<DataKey> {
+        let mut first_failure = None;
+        for wrap in self.root_wraps() {
+            match self.envelope.open_root(&wrap.wrapped) {
+                Ok(root) => return Ok(root),
+                Err(error) => _ = first_failure.get_or_insert(error),
+            }
+        }
+        Err(first_failure.unwrap_or_else(|| Error::corrupted("the store's header names no key")))
+    }
+
+    /// Makes a key a recipient, and wraps the root key for it.
+    pub(super) fn wrap_root_for(&self, key: &KmsKeyId, handle: &KeyHandle) -> Result<()> {
+        let root = self.open_root_key()?;
+        let (wrapped, _) = self.envelope.wrap_root(handle, &root)?;
+        let mut wraps = self.root_wraps();
+        wraps.push(RootWrap { requested: key.clone(), role: KeyRole::Recovery, wrapped });
+        self.with_wraps(wraps)
+    }
+
+    /// The keys that the root key is to be wrapped under.
+    fn root_keys(&self, options: &KeyOptions) -> Vec<(KmsKeyId, KeyRole)> {
+        let successor = |key: &KmsKeyId, arn: &str| match &options.replaced {
+            Some((from, to)) if *key == KmsKeyId::parse(from) || arn == from => KmsKeyId::parse(to),
+            _ => key.clone(),
+        };
+        let wraps = self.root_wraps();
+        let mut keys = Vec::with_capacity(wraps.len());
+        match &self.root_key_id {
+            Some(key) => keys.push((successor(key, ""), KeyRole::Secret)),
+            // The newest, should an operation have been interrupted that gave it another.
+            None => {
+                let main = wraps.iter().rfind(|wrap| wrap.role == KeyRole::Secret);
+                keys.extend(main.map(|wrap| (successor(&wrap.requested, &wrap.wrapped.key_arn), wrap.role)));
+            }
+        }
+        for wrap in wraps.iter().filter(|wrap| wrap.role == KeyRole::Recovery) {
+            keys.push((successor(&wrap.requested, &wrap.wrapped.key_arn), wrap.role));
+        }
+        keys
+    }
+
+    /// Wraps the root key under every key that it should be wrapped under and is not. The old wraps stay for now. Whether
+    /// there was one to make.
+    pub(super) fn rewrap_root(&self, options: &KeyOptions, problems: &mut Problems) -> Result<bool> {
+        let mut wraps = self.root_wraps();
+        let mut added = Vec::new();
+        for (key, role) in self.root_keys(options) {
+            let handle = match self.envelope.resolve_recipient(&key) {
+                Ok(handle) => handle,
+                Err(error) if super::is_key_in_the_way(error.kind()) => {
+                    problems.add(ROOT, None, error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if !wraps.iter().any(|wrap| is_under(wrap, &key, role, &handle)) {
+                added.push((key, role, handle));
+            }
+        }
+        if added.is_empty() || options.is_dry_run {
+            return Ok(!added.is_empty());
+        }
+        let root = self.open_root_key()?;
+        for (requested, role, handle) in added {
+            let (wrapped, _) = self.envelope.wrap_root(&handle, &root)?;
+            wraps.push(RootWrap { requested, role, wrapped });
+        }
+        self.with_wraps(wraps).map(|()| true)
+    }
+
+    /// Removes wraps of the root key that have given way to others, if what is left is seen to open the store.
+    pub(super) fn drop_outdated_root_wraps(&self, options: &KeyOptions) -> Result<()> {
+        let wraps = self.root_wraps();
+        let mut kept: Vec<RootWrap> = Vec::with_capacity(wraps.len());
+        for (key, role) in self.root_keys(options) {
+            let handle = self.envelope.resolve_recipient(&key)?;
+            let newest = wraps.iter().rfind(|wrap| is_under(wrap, &key, role, &handle));
+            kept.extend(newest.filter(|newest| !kept.contains(newest)).cloned());
+        }
+        let opens = |wrap: &RootWrap| self.envelope.open_root(&wrap.wrapped).is_ok();
+        let has_main = kept.iter().any(|wrap| wrap.role == KeyRole::Secret);
+        if kept.len() == wraps.len() || !has_main || !kept.iter().any(opens) {
+            return Ok(());
+        }
+        self.with_wraps(kept)
+    }
+
+    /// Removes the wraps of the root key under one key, unless nothing else opens the store. Whether there were any.
+    pub(super) fn drop_root_wraps(&self, key: &str, is_dry_run: bool, problems: &mut Problems) -> Result<bool> {
+        let wraps = self.root_wraps();
+        let is_meant = |wrap: &RootWrap| *wrap.wrapped.key_arn == *key || wrap.requested == KmsKeyId::parse(key);
+        let kept: Vec<_> = wraps.iter().filter(|wrap| !is_meant(wrap)).cloned().collect();
+        if kept.len() == wraps.len() {
+            return Ok(false);
+        }
+        if !kept.iter().any(|wrap| self.envelope.open_root(&wrap.wrapped).is_ok()) {
+            problems.add(ROOT, None, last_wrap(key));
+            return Ok(false);
+        }
+        if is_dry_run {
+            return Ok(true);
+        }
+        self.with_wraps(kept).map(|()| true)
+    }
+}
+
+/// Whether the root key is wrapped under the newest version of a key, for what it is meant for.
+fn is_under(wrap: &RootWrap, key: &KmsKeyId, role: KeyRole, handle: &KeyHandle) -> bool {
+    let RootWrap { requested, role: of, wrapped } = wrap;
+    (&wrapped.key_arn, &wrapped.key_version, requested, *of) == (&handle.arn, &handle.version, key, role)
+}
