@@ -280,7 +280,7 @@ pub struct RecordedCall {
 ///
 /// let last = keys.calls().pop().unwrap();
 /// assert_eq!((last.operation, last.outcome), (ProviderOperation::Generate, Some(Ok(()))));
-/// assert_eq!(keys.check_contexts(), Ok(2)); // the store's root key, and a version
+/// assert_eq!(keys.check_contexts(), Ok(3)); // the store's root key, wrapped and unwrapped again, and a version
 /// # Ok::<(), strongroom::Error>(())
 /// ```
 #[derive(Clone)]
