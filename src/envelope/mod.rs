@@ -41,7 +41,7 @@ use crate::model::tenant::Tenant;
 use crate::model::value::{SecretValue, ValueKind};
 use crate::model::version::{Content, DEFAULT_KEY_ALIAS, KeyRole, KmsKeyId, VersionId};
 
-pub(crate) use crate::envelope::wraps::{Renewal, Renewed, Rewrapped, Wanted};
+pub(crate) use crate::envelope::wraps::{Renewal, Renewed, Rewrapped, WRAPS_MAX, Wanted};
 
 /// Longest record of a version, in bytes. The records see to it that it can be stored.
 pub(crate) const VERSION_BYTES_MAX: usize = 112 * 1024;
@@ -53,6 +53,22 @@ pub(crate) struct Identity<'a> {
     pub(crate) arn: &'a str,
     pub(crate) uid: &'a Uuid,
     pub(crate) version: &'a VersionId,
+}
+
+/// A key that everything is wrapped under besides its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recipient {
+    pub(crate) key: KmsKeyId,
+    /// The store's root key as it is wrapped for this one: whoever unwraps it is who is meant.
+    pub(crate) root: WrappedKey,
+}
+
+/// The recipients of a store.
+#[derive(Debug, Default)]
+struct Recipients {
+    list: Vec<Recipient>,
+    /// ARNs and versions of keys that were seen to be those of recipients.
+    genuine: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// A version as it is stored, with what it takes to open it.
@@ -84,8 +100,7 @@ pub(crate) struct Envelope {
     store: Uuid,
     /// Where the keys of recipients are looked for.
     home: Arc<Tenant>,
-    /// Keys that every data key is wrapped under besides the secret's own.
-    recipients: RwLock<Vec<KmsKeyId>>,
+    recipients: RwLock<Recipients>,
 }
 
 impl Envelope {
@@ -94,19 +109,21 @@ impl Envelope {
         entropy: Arc<dyn Entropy>,
         store: Uuid,
         home: Arc<Tenant>,
-        recipients: Vec<KmsKeyId>,
+        recipients: Vec<Recipient>,
     ) -> Self {
-        Self { provider, entropy, store, home, recipients: RwLock::new(recipients) }
+        let recipients = RwLock::new(Recipients { list: recipients, genuine: Vec::new() });
+        Self { provider, entropy, store, home, recipients }
     }
 
     /// Keys that every data key is wrapped under besides the secret's own.
-    pub(crate) fn recipients(&self) -> Vec<KmsKeyId> {
-        self.recipients.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn recipients(&self) -> Vec<Recipient> {
+        self.recipients.read().unwrap_or_else(PoisonError::into_inner).list.clone()
     }
 
     /// From now on every new data key is wrapped under these too.
-    pub(crate) fn set_recipients(&self, recipients: Vec<KmsKeyId>) {
-        *self.recipients.write().unwrap_or_else(PoisonError::into_inner) = recipients;
+    pub(crate) fn set_recipients(&self, recipients: Vec<Recipient>) {
+        let new = Recipients { list: recipients, genuine: Vec::new() };
+        *self.recipients.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
     fn call(&self) -> Call<'_> {
@@ -151,10 +168,10 @@ impl Envelope {
         let own = Wrap::new(requested, KeyRole::Secret, wrapped);
         let mut wraps = vec![own];
         for recipient in self.recipients() {
-            let handle = self.resolve_recipient(&recipient)?;
+            let handle = self.recipient_key(&recipient)?;
             if wraps.iter().all(|wrap| wrap.used.key_arn != handle.arn) {
                 let wrapped = self.wrap(&handle, &data_key, &context)?;
-                wraps.push(Wrap::new(&recipient, KeyRole::Recovery, wrapped));
+                wraps.push(Wrap::new(&recipient.key, KeyRole::Recovery, wrapped));
             }
         }
         let sealed = self.seal_value(&identity, value.kind(), value.expose(), &data_key)?;
@@ -172,8 +189,33 @@ impl Envelope {
         Ok(SealingKey::new(data_key.expose()).seal(Label::Value, ad.as_bytes(), plaintext, &*self.entropy)?)
     }
 
-    /// Finds the key of a recipient, which must be usable.
-    pub(crate) fn resolve_recipient(&self, key: &KmsKeyId) -> Result<KeyHandle> {
+    /// Finds the key of a recipient, which must be usable, and the one that became a recipient: a provider that takes every
+    /// name for a key of its own would wrap for somebody else, and nobody would notice before the day on which it counts.
+    pub(crate) fn recipient_key(&self, recipient: &Recipient) -> Result<KeyHandle> {
+        let handle = self.resolve_for_store(&recipient.key)?;
+        let known = (Arc::clone(&handle.arn), Arc::clone(&handle.version));
+        if self.recipients.read().unwrap_or_else(PoisonError::into_inner).genuine.contains(&known) {
+            return Ok(handle);
+        }
+        let store = self.store.to_string();
+        let pairs = root_context(&store);
+        match self.provider.unwrap(&recipient.root, &EncryptionContext::new(&pairs), &self.call()) {
+            // Whoever may only encrypt cannot be asked for proof.
+            Ok(_) | Err(KeyError::AccessDenied) => {
+                let mut recipients = self.recipients.write().unwrap_or_else(PoisonError::into_inner);
+                if !recipients.genuine.contains(&known) {
+                    recipients.genuine.push(known);
+                }
+                Ok(handle)
+            }
+            Err(error) => {
+                Err(on_write(ProviderFailure { key: handle.arn.to_string(), operation: KeyOperation::Unwrap, error }))
+            }
+        }
+    }
+
+    /// Finds a key for the store itself, which must be usable.
+    pub(crate) fn resolve_for_store(&self, key: &KmsKeyId) -> Result<KeyHandle> {
         let scope = KeyScope::new(self.home.partition(), self.home.account(), self.home.region());
         let shown = || key.shown().unwrap_or(DEFAULT_KEY_ALIAS).to_owned();
         let failed = |error| on_write(ProviderFailure { key: shown(), operation: KeyOperation::Resolve, error });

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::entropy::{Entropy, EntropyError};
 use crate::error::{KeyFaultReason, KeyOperation};
+use crate::model::tenant::partition_of;
 use crate::model::version::{DEFAULT_KEY_ALIAS, KmsKeyId};
 
 /// Longest wrapped key, in bytes, that is accepted from a provider.
@@ -227,6 +228,12 @@ impl<'a> KeyScope<'a> {
     #[must_use]
     pub fn new(partition: &'a str, account: &'a str, region: &'a str) -> Self {
         Self { partition, account, region }
+    }
+
+    /// The scope of an account and a Region, in the partition that the Region belongs to.
+    #[must_use]
+    pub fn of(account: &'a str, region: &'a str) -> Self {
+        Self { partition: partition_of(region), account, region }
     }
 }
 

@@ -132,6 +132,9 @@ impl RootKeys {
     }
 }
 
+/// Generations whose page tokens are honoured besides those in use.
+const RETIRED_TOKENS_MAX: usize = 16;
+
 /// The root keys that are in use: those of the newest generation, and, while the root key is being changed, those of the
 /// one before.
 #[derive(Debug, Clone)]
@@ -139,8 +142,8 @@ pub(crate) struct Roots {
     pub(crate) newest: Arc<RootKeys>,
     /// Records that have not been sealed anew yet are under these.
     pub(crate) former: Option<Arc<RootKeys>>,
-    /// Page tokens of the generation before are honoured until the store is closed. The key opens nothing else.
-    retired_tokens: Option<Arc<SealingKey>>,
+    /// Page tokens of generations before are honoured until the store is closed. The keys open nothing else.
+    retired_tokens: Vec<Arc<SealingKey>>,
     /// Counts the times at which the keys that wrap data keys may have become others.
     turn: u64,
 }
@@ -154,18 +157,22 @@ pub(crate) struct KeyTime {
 
 impl Roots {
     pub(crate) fn new(newest: Arc<RootKeys>, former: Option<Arc<RootKeys>>) -> Self {
-        Self { newest, former, retired_tokens: None, turn: 0 }
+        Self { newest, former, retired_tokens: Vec::new(), turn: 0 }
     }
 
     /// One generation more, under which nothing is sealed yet.
     pub(crate) fn with_next(&self, next: Arc<RootKeys>) -> Self {
-        Self { newest: next, former: Some(Arc::clone(&self.newest)), retired_tokens: None, turn: self.turn }
+        Self { newest: next, former: Some(Arc::clone(&self.newest)), ..self.clone() }
     }
 
     /// Nothing is sealed under the generation before any more.
     pub(crate) fn without_former(&self) -> Self {
-        let retired = self.former.as_ref().map(|former| Arc::clone(&former.token));
-        Self { newest: Arc::clone(&self.newest), former: None, retired_tokens: retired, turn: self.turn }
+        let mut retired_tokens = self.retired_tokens.clone();
+        retired_tokens.extend(self.former.as_ref().map(|former| Arc::clone(&former.token)));
+        // Whoever pages on for so many changes of the root key begins anew.
+        let surplus = retired_tokens.len().saturating_sub(RETIRED_TOKENS_MAX);
+        retired_tokens.drain(..surplus);
+        Self { newest: Arc::clone(&self.newest), former: None, retired_tokens, turn: self.turn }
     }
 
     /// The same, after the keys that wrap data keys may have become others.
@@ -190,7 +197,7 @@ impl Roots {
 
     /// Keys that open page tokens.
     pub(crate) fn tokens(&self) -> impl Iterator<Item = &SealingKey> {
-        self.each().map(|root| &*root.token).chain(self.retired_tokens.as_deref())
+        self.each().map(|root| &*root.token).chain(self.retired_tokens.iter().map(|token| &**token))
     }
 }
 

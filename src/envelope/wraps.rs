@@ -17,7 +17,7 @@ use crate::model::value::ValueKind;
 use crate::model::version::{Content, KeyRole, KeyUse, KmsKeyId};
 
 /// Keys that one version can be wrapped under.
-const WRAPS_MAX: usize = 8;
+pub(crate) const WRAPS_MAX: usize = 8;
 
 /// What became of a version that was to be wrapped under another key.
 #[derive(Debug)]
@@ -141,10 +141,16 @@ impl Envelope {
         let added = Wrap::new(requested, KeyRole::Secret, wrapped);
         let mut kept: Vec<(u8, Wrap)> = (0..).zip(self.open_wraps(stored, &parsed)?).collect();
         kept.retain(|(_, wrap)| wrap.used.key_arn != key.arn);
+        let recipients = self.recipients();
         loop {
             let bytes = kept.iter().map(|(_, wrap)| wrap.stored_len()).sum::<usize>();
             let fits = 1 + bytes + added.stored_len() + parsed.value.len() <= VERSION_BYTES_MAX;
-            let can_go = |(index, wrap): &(u8, Wrap)| *index != opened_by && wrap.used.role != KeyRole::Recovery;
+            // A recipient may have been the secret's own key when this was wrapped.
+            let is_recipient = |wrap: &Wrap| {
+                wrap.used.role == KeyRole::Recovery
+                    || recipients.iter().any(|one| one.root.key_arn == wrap.used.key_arn)
+            };
+            let can_go = |(index, wrap): &(u8, Wrap)| *index != opened_by && !is_recipient(wrap);
             match kept.iter().position(can_go) {
                 Some(oldest) if !fits || kept.len() >= WRAPS_MAX => kept.remove(oldest),
                 _ => break,
@@ -183,6 +189,7 @@ impl Envelope {
         let data_key = fresh.as_ref().unwrap_or(&opened.data_key);
         let mut there: Vec<Option<Wrap>> = self.open_wraps(stored, &parsed)?.into_iter().map(Some).collect();
         let mut wraps = Vec::with_capacity(wanted.len());
+        let mut is_proven = false;
         for wanted in wanted {
             wraps.push(match wanted {
                 Wanted::Kept(place) if renewal == Renewal::Wraps => {
@@ -190,7 +197,7 @@ impl Envelope {
                 }
                 Wanted::New { requested, role, key } => {
                     let wrapped = self.wrap(key, data_key, &context)?;
-                    self.prove(&wrapped, data_key, &context)?;
+                    is_proven |= self.prove(&wrapped, data_key, &context)?;
                     Wrap::new(requested, *role, wrapped)
                 }
                 Wanted::Kept(_) => {
@@ -212,8 +219,8 @@ impl Envelope {
             None => std::borrow::Cow::Borrowed(parsed.value),
         };
         let renewed = self.assemble(to, identity, content.kind, wraps, &value)?;
-        if wanted.iter().all(|wanted| matches!(wanted, Wanted::Kept(_))) {
-            // Wraps go, and none is new: what is left has to open the value by itself.
+        if !is_proven {
+            // No wrap is new, or none that is was seen to open: what there is has to open the value by itself.
             let SealedVersion { content, record, .. } = &renewed;
             let left = StoredVersion { root: &to.newest, identity: *identity, current, content, record };
             match self.open_any(&left, &Record::parse(&left)?)? {

@@ -10,8 +10,9 @@ use crate::envelope::ad::{self, FORMAT, Fields, push_field};
 use crate::envelope::provider::{DataKey, KEY_NAME_BYTES_MAX, WRAPPED_KEY_BYTES_MAX, WrappedKey};
 use crate::envelope::root::RootKeys;
 use crate::envelope::seal::{Label, SUITE};
-use crate::envelope::unopened;
+use crate::envelope::{Recipient, unopened};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::tenant::Tenant;
 use crate::model::version::{KeyRole, KmsKeyId};
 
 const MAGIC: &[u8; 8] = b"STRONGRM";
@@ -29,7 +30,9 @@ const KNOWN_FLAGS: u16 = TEST_ONLY;
 const BLOCK_BYTES: usize = 4096;
 const CHECKSUM_BYTES: usize = 32;
 const MAC_BYTES: usize = 32;
-const WRAPS_MAX: u16 = 64;
+
+/// Wraps of the root key that a header may have.
+pub(crate) const WRAPS_MAX: usize = 64;
 
 /// Longest sealed root key of the generation before.
 const FORMER_BYTES_MAX: usize = 512;
@@ -103,16 +106,23 @@ impl Header {
         out
     }
 
+    /// The account and Region in which the keys of the store are looked for, if they can be told from its key.
+    pub(crate) fn home(&self) -> Option<Tenant> {
+        let main = self.wraps.iter().rfind(|wrap| wrap.role == KeyRole::Secret)?;
+        let mut parts = main.wrapped.key_arn.split(':').skip(3);
+        let (region, account) = (parts.next()?, parts.next()?);
+        Tenant::parse(account, region).ok()
+    }
+
     /// Keys that everything is wrapped under besides its own.
-    pub(crate) fn recipients(&self) -> Vec<KmsKeyId> {
-        let mut keys: Vec<KmsKeyId> = Vec::new();
+    pub(crate) fn recipients(&self) -> Vec<Recipient> {
+        let mut recipients: Vec<Recipient> = Vec::new();
         for wrap in self.wraps.iter().filter(|wrap| wrap.role == KeyRole::Recovery) {
             // One whose key has a newer version is there twice for a moment.
-            if !keys.contains(&wrap.requested) {
-                keys.push(wrap.requested.clone());
-            }
+            recipients.retain(|recipient| recipient.key != wrap.requested);
+            recipients.push(Recipient { key: wrap.requested.clone(), root: wrap.wrapped.clone() });
         }
-        keys
+        recipients
     }
 
     /// Seals the root key of a generation under the next one.
@@ -245,7 +255,7 @@ fn parse_body(body: &[u8]) -> Result<Header> {
         let generation = u32::from_be_bytes(fields.array()?);
         let instance = Uuid::from_slice(fields.field(16)?).ok()?;
         let count = u16::from_be_bytes(fields.array()?);
-        if count == 0 || count > WRAPS_MAX {
+        if count == 0 || usize::from(count) > WRAPS_MAX {
             return None;
         }
         let mut wraps = Vec::new();

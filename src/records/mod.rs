@@ -214,6 +214,11 @@ impl Records {
         }
     }
 
+    /// Nothing is believed any more until the store is opened again.
+    pub(crate) fn poison(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
     /// Refuses all work after a failed write, and after closing.
     pub(crate) fn usable(&self) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {

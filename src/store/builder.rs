@@ -220,7 +220,8 @@ impl Builder {
     }
 
     /// The key that protects the store's root key: a key id, key ARN, alias or alias ARN of the provider's. Default:
-    /// `alias/aws/secretsmanager` of the builder's account and Region, and for a store that exists, the one that it has.
+    /// `alias/aws/secretsmanager` of the builder's account and Region, and for a store that exists, the one that it has, in
+    /// the account and Region that it is in.
     /// A store that exists is opened with the keys that it has, and goes over to another one with the next
     /// [`SecretStore::rewrap`]. Whoever disables this key can no longer open the store.
     pub fn root_key_id(mut self, key: impl AsRef<str>) -> Self {
@@ -560,7 +561,8 @@ impl Maker {
     /// Seals and opens the values of a store.
     pub(super) fn envelope(&self, header: &Header) -> Envelope {
         let (provider, entropy) = (Arc::clone(&self.provider), Arc::clone(&self.entropy));
-        Envelope::new(provider, entropy, header.store, Arc::clone(&self.tenant), header.recipients())
+        let home = header.home().map_or_else(|| Arc::clone(&self.tenant), Arc::new);
+        Envelope::new(provider, entropy, header.store, home, header.recipients())
     }
 
     fn require_may_create(&self) -> Result<()> {

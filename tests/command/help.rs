@@ -3,7 +3,7 @@
 use crate::fixture::{Folder, run};
 
 /// Every subcommand with the options that its help has to name.
-const COMMANDS: [(&str, &[&str]); 22] = [
+const COMMANDS: [(&str, &[&str]); 23] = [
     (
         "serve",
         &[
@@ -79,6 +79,7 @@ const COMMANDS: [(&str, &[&str]); 22] = [
             "strongroom export",
         ],
     ),
+    ("keys", &["census", "rewrap", "add-recipient", "restore-header", "rotate"]),
     ("stage", &["<ID>", "<LABEL>", "--from", "--to", "--json"]),
     ("update", &["<ID>", "--description", "--kms-key-id", "--json"]),
     (
@@ -88,14 +89,54 @@ const COMMANDS: [(&str, &[&str]); 22] = [
     ("completions", &["<SHELL>", "bash", "zsh", "fish", "powershell", "elvish"]),
 ];
 
+/// Every subcommand of `keys`.
+const KEY_COMMANDS: [(&str, &[&str]); 18] = [
+    ("keys census", &["--json", "ONLY KEY OF"]),
+    (
+        "keys rewrap",
+        &["--replace <FROM> <TO>", "--only <ACCOUNT/REGION>", "--dry-run", "--json", "code 6", "keys reencrypt"],
+    ),
+    ("keys reencrypt", &["--only <ACCOUNT/REGION>", "--dry-run", "--json", "code 6", "keys shred"]),
+    (
+        "keys drop-wraps",
+        &["<KEY>", "--only <ACCOUNT/REGION>", "--dry-run", "--json", "exit code 4", "code 6", "backup"],
+    ),
+    ("keys add-recipient", &["<KEY>", "--json", "code 6", "keys drop-wraps"]),
+    ("keys rotate-root", &["--json", "Backups"]),
+    ("keys shred", &["--json", "Promised:", "Not promised:", "snapshots", "backups"]),
+    ("keys change-passphrase", &["--new-passphrase-file", "--new-passphrase-fd", "--json", "again", "Backups"]),
+    ("keys backup-header", &["<FILE>", "--json", "root key", "strongroom backup"]),
+    ("keys restore-header", &["<FILE>", "--json", "backup-header"]),
+    ("keys list", &["--json", "A server"]),
+    ("keys create", &["--alias", "--json", "add-recipient", "A server"]),
+    ("keys disable", &["<KEY>", "--json", "A server"]),
+    ("keys enable", &["<KEY>", "--json", "A server"]),
+    ("keys schedule-deletion", &["<KEY>", "--json", "keys census", "A server"]),
+    ("keys cancel-deletion", &["<KEY>", "--json", "A server"]),
+    ("keys rotate", &["<KEY>", "--json", "keys rewrap", "A server"]),
+    ("keys alias", &["<NAME>", "<KEY>", "--json", "A server"]),
+];
+
 /// What every command that opens a store takes.
-const STORE: [&str; 6] = ["--dir", "--keyring", "--key-file", "--passphrase", "--passphrase-fd", "STRONGROOM_DIR"];
+const STORE: [&str; 7] =
+    ["--dir", "--keyring", "--key-file", "--passphrase", "--passphrase-fd", "--also-key-file", "STRONGROOM_DIR"];
 
 /// What those take that work on the secrets of one account and Region.
 const TENANT: [&str; 2] = ["--account", "--region"];
 
 /// Commands that work on a whole store.
-const WHOLE: [&str; 7] = ["verify", "backup", "restore-backup", "salvage", "compact", "export", "import"];
+const WHOLE: [&str; 10] = [
+    "verify",
+    "backup",
+    "restore-backup",
+    "salvage",
+    "compact",
+    "export",
+    "import",
+    "keys census",
+    "keys backup-header",
+    "keys restore-header",
+];
 
 #[track_caller]
 fn is_readable(text: &str, what: &str) {
@@ -108,12 +149,13 @@ fn is_readable(text: &str, what: &str) {
 #[test]
 fn the_help_of_every_command_names_its_options_and_fits_on_the_screen() {
     let folder = Folder::new();
-    for (name, options) in COMMANDS {
-        let needs_store = !matches!(name, "random-password" | "completions");
+    for (name, options) in COMMANDS.into_iter().chain(KEY_COMMANDS) {
+        let needs_store = !matches!(name, "random-password" | "completions" | "keys");
         let needs_tenant = needs_store && !WHOLE.contains(&name);
+        let words: Vec<&str> = name.split(' ').collect();
         for help in ["-h", "--help"] {
             for columns in ["80", "100", "250"] {
-                let done = run(folder.command(&[name, help]).env("COLUMNS", columns), b"").quiet();
+                let done = run(folder.command(&words).arg(help).env("COLUMNS", columns), b"").quiet();
                 is_readable(done.text(), &format!("{name} {help}"));
                 let common = STORE.iter().filter(|_| needs_store).chain(TENANT.iter().filter(|_| needs_tenant));
                 for option in options.iter().chain(common) {
@@ -156,6 +198,20 @@ fn the_help_of_the_whole_names_every_command_and_exit_code_and_shows_a_first_ses
 }
 
 #[test]
+fn the_help_of_keys_names_every_subcommand() {
+    let folder = Folder::new();
+    let help = folder.run("keys --help").quiet();
+    is_readable(help.text(), "keys --help");
+    for (name, _) in KEY_COMMANDS {
+        let name = name.strip_prefix("keys ").unwrap();
+        assert!(help.text().lines().any(|line| line.trim().split(' ').next() == Some(name)), "{name}: {help:?}");
+    }
+    let bare = folder.run("keys");
+    assert_eq!((bare.code, bare.text()), (Some(2), ""));
+    assert!(bare.stderr.contains("Usage: strongroom keys") && bare.stderr.contains("census"), "{bare:?}");
+}
+
+#[test]
 fn help_without_anything_else_is_wrong_usage_and_goes_to_standard_error() {
     let done = Folder::new().run("");
     assert_eq!((done.code, done.text()), (Some(2), ""));
@@ -167,7 +223,15 @@ fn every_shell_gets_completions_that_it_can_read() {
     let folder = Folder::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = folder.run(&format!("completions {shell}")).quiet();
-        for word in ["random-password", "version-stage", "strongroom", "restore-backup", "expect-epoch", "dry-run"] {
+        for word in [
+            "random-password",
+            "version-stage",
+            "strongroom",
+            "restore-backup",
+            "expect-epoch",
+            "dry-run",
+            "drop-wraps",
+        ] {
             assert!(script.text().contains(word), "{shell} lacks {word}");
         }
         assert!(!script.text().contains("salvage-reader"), "{shell} offers what is hidden");

@@ -95,7 +95,7 @@ fn a_passphrase_protects_an_export_as_well() {
     folder.write("wrong", b"wrong horse\n", 0o600);
     folder.shell(r#""$BIN" export file --dir vault --export-passphrase-fd 3 3<pass"#).quiet();
     let refused = folder.shell(r#""$BIN" import file --dir other --export-passphrase-fd 3 3<wrong"#);
-    fails_with(&refused, 6, &["not the key of the export", "hint", "with which the export was made"]);
+    fails_with(&refused, 6, &["not the passphrase of the export", "hint", "with which the export was made"]);
     folder.shell(r#""$BIN" import file --dir other --export-passphrase-fd 3 3<pass"#).quiet();
     assert_eq!(folder.run("get db/main --dir other").quiet().text(), CANARY);
     let asked = folder.shell(r#"setsid -w "$BIN" export another --dir vault --export-passphrase </dev/null"#);

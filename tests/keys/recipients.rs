@@ -120,6 +120,40 @@ fn a_recovery_key_alone_opens_a_store_whose_provider_is_lost() {
     assert_clean(&store);
 }
 
+/// Providers with a single key take every name for it.
+#[test]
+fn nobody_wraps_for_a_recipient_in_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("vault");
+    let key = |id: &str, byte| StaticKey::with_id(id, [byte; 32]).unwrap();
+    let with_recovery = |recovery| RouterProvider::new(key("main", 1)).route("recovery*", recovery);
+    let create = |store: &SecretStore, name: &str| {
+        let request = strongroom::CreateSecretRequest::new(name).secret_string(name);
+        store.default_secrets_manager().create_secret(request)
+    };
+    let open = |provider: RouterProvider| SecretStore::builder(&path).key_provider(provider).open().unwrap();
+    let store = open(with_recovery(key("safe", 9)));
+    create(&store, "before").unwrap();
+    store.add_recipient("recovery", &mut |_| {}).unwrap();
+    create(&store, "first").unwrap();
+    store.close().unwrap();
+    for (number, provider) in
+        [RouterProvider::new(key("main", 1)), with_recovery(key("other", 9))].into_iter().enumerate()
+    {
+        let store = open(provider);
+        let error = create(&store, "second").unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::KeyAccessDenied(fault) if fault.reason == KeyFaultReason::NotFound));
+        let report = store.rewrap(&KeyOptions::new(), &mut |_| {}).unwrap();
+        assert!(report.problems_total >= 2 && report.rewrapped_versions == 0, "{number}: {report:?}");
+        store.close().unwrap();
+    }
+    let store = open(with_recovery(key("safe", 9)));
+    create(&store, "second").unwrap();
+    let report = store.rewrap(&KeyOptions::new(), &mut |_| {}).unwrap();
+    assert_eq!((report.rewrapped_versions, report.problems_total), (0, 0));
+    assert_clean(&store);
+}
+
 /// A value that is being sealed while a key becomes a recipient would be stored after everything was gone through.
 #[test]
 fn a_value_that_was_on_its_way_when_a_key_became_a_recipient_is_wrapped_for_it() {

@@ -1,5 +1,6 @@
 //! The arguments, and the help that teaches them.
 
+pub(crate) mod keys;
 pub(crate) mod transfer;
 pub(crate) mod upkeep;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
+use crate::arguments::keys::KeyCommand;
 use crate::arguments::transfer::{Export, Import};
 use crate::arguments::upkeep::{Backup, Compact, RestoreBackup, Salvage, SalvageReader, Verify};
 use crate::failure::{EXIT_CODES, Failure};
@@ -83,6 +85,9 @@ pub(crate) enum Command {
     Export(Export),
     /// Bring the secrets of an export into a store
     Import(Import),
+    /// See and change which keys open what, and the keys of a keyring
+    #[command(subcommand)]
+    Keys(KeyCommand),
     #[command(hide = true)]
     SalvageReader(SalvageReader),
     /// Print a random password; nothing is stored
@@ -115,33 +120,67 @@ pub(crate) struct Place {
 
 /// What opens the store. Without any of these: `--keyring DIR.keyring`, beside the store.
 #[derive(Debug, Clone, Args)]
-#[group(multiple = false)]
+#[group(skip)]
 pub(crate) struct Key {
     /// A keyring: a file of named keys with states. The default, as DIR.keyring beside the store
     /// [env: STRONGROOM_KEYRING]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "opens")]
     pub(crate) keyring: Option<PathBuf>,
 
     /// A file with one key, which stands for every KMS key id, ARN and alias
     /// [env: STRONGROOM_KEY_FILE]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "opens")]
     pub(crate) key_file: Option<PathBuf>,
 
     /// Ask for a passphrase on the terminal
-    #[arg(long)]
+    #[arg(long, group = "opens")]
     pub(crate) passphrase: bool,
 
     /// Read the passphrase from this inherited file descriptor; one newline at its end is dropped
-    #[arg(long, value_name = "FD")]
+    #[arg(long, value_name = "FD", group = "opens")]
     pub(crate) passphrase_fd: Option<u32>,
+
+    /// A key file besides: it opens what is wrapped with it, and is the key that NAME, as in alias/recovery, leads to (can
+    /// be given several times) [env: STRONGROOM_ALSO_KEY_FILE]
+    #[arg(long, value_name = "[NAME=]FILE", value_parser = AlsoKeyFile::parse)]
+    pub(crate) also_key_file: Vec<AlsoKeyFile>,
+}
+
+/// A key file that stands for one alias, or for none and only opens.
+#[derive(Debug, Clone)]
+pub(crate) struct AlsoKeyFile {
+    pub(crate) alias: Option<String>,
+    pub(crate) path: PathBuf,
+}
+
+impl AlsoKeyFile {
+    /// Only what begins like an alias is one, so that other files may have a `=` in their paths.
+    fn parse(text: &str) -> Result<Self, String> {
+        let (alias, path) = match text.split_once('=').filter(|(name, _)| name.starts_with("alias/")) {
+            Some((name, _)) if name.contains('*') => return Err("NAME is one alias".to_owned()),
+            Some((name, path)) => (Some(name.to_owned()), path),
+            None => (None, text),
+        };
+        if path.is_empty() {
+            return Err("there is no FILE".to_owned());
+        }
+        Ok(Self { alias, path: path.into() })
+    }
 }
 
 impl Key {
     /// The choice of the command line, or else that of the environment.
     pub(crate) fn or_from_environment(&self) -> Result<Self, Failure> {
-        let Self { keyring, key_file, passphrase, passphrase_fd } = self;
+        let Self { keyring, key_file, passphrase, passphrase_fd, also_key_file } = self;
+        let also_key_file = match std::env::var("STRONGROOM_ALSO_KEY_FILE") {
+            Ok(text) if also_key_file.is_empty() && !text.is_empty() => {
+                let also = AlsoKeyFile::parse(&text);
+                vec![also.map_err(|error| Failure::usage(error).during("STRONGROOM_ALSO_KEY_FILE"))?]
+            }
+            _ => also_key_file.clone(),
+        };
         if keyring.is_some() || key_file.is_some() || *passphrase || passphrase_fd.is_some() {
-            return Ok(self.clone());
+            return Ok(Self { also_key_file, ..self.clone() });
         }
         let path = |name| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
         let (keyring, key_file) = (path("STRONGROOM_KEYRING"), path("STRONGROOM_KEY_FILE"));
@@ -150,7 +189,7 @@ impl Key {
                 "STRONGROOM_KEYRING and STRONGROOM_KEY_FILE are both set, and one store has one key",
             ));
         }
-        Ok(Self { keyring, key_file, ..self.clone() })
+        Ok(Self { keyring, key_file, also_key_file, ..self.clone() })
     }
 }
 

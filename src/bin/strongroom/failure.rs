@@ -143,6 +143,9 @@ impl From<Error> for Failure {
                 error.to_string()
             }
             K::WrongKey(_) => format!("this is not the key of the store, or not the passphrase: {error}"),
+            K::KeyAccessDenied(fault) | K::EncryptionFailure(fault) | K::DecryptionFailure(fault) => {
+                format!("{error} (key `{}`)", fault.key)
+            }
             _ => error.to_string(),
         };
         let failure = Self::new(code, message);

@@ -52,6 +52,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Compact(compact) => commands::compact::run(compact),
         Command::Export(export) => commands::export::run(export),
         Command::Import(import) => commands::import::run(import),
+        Command::Keys(keys) => commands::keys::run(keys),
         Command::RandomPassword(password) => commands::random_password::run(password),
         Command::Completions(completions) => commands::completions::run(&completions),
     }

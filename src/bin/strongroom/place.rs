@@ -9,12 +9,13 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use strongroom::{
     Builder, Error, ErrorKind, KeyFileProvider, KeyProvider, LocalKeyring, OpenMode, PassphraseProvider, Progress,
-    SecretStore, SecretString, SecretsManager, StaticKey,
+    RouterProvider, SecretStore, SecretString, SecretsManager, StaticKey,
 };
 use zeroize::Zeroizing;
 
+use crate::arguments::keys::NewPassphrase;
 use crate::arguments::upkeep::Whole;
-use crate::arguments::{Key, Place};
+use crate::arguments::{AlsoKeyFile, Key, Place};
 use crate::failure::{Code, DAMAGED, Failure};
 use crate::progress;
 
@@ -23,10 +24,60 @@ const PASSPHRASE_BYTES_MAX: usize = 64 * 1024;
 
 /// A store that is there, opened for one account and Region.
 pub(crate) fn open(place: &Place) -> Result<SecretsManager, Failure> {
+    Ok(open_store(place)?.default_secrets_manager())
+}
+
+/// A store that is there, in which names of keys are those of one account and Region.
+pub(crate) fn open_store(place: &Place) -> Result<SecretStore, Failure> {
     require_store(place)?;
     let keys = Keys::new(place, tell_made)?;
-    let store = keys.open(keys.builder().mode(OpenMode::OpenExisting))?;
-    Ok(store.default_secrets_manager())
+    keys.open(keys.builder().mode(OpenMode::OpenExisting))
+}
+
+/// A store that is there and opens with a passphrase, or with another one that takes its place: new wraps are under that.
+pub(crate) fn open_changing(place: &Place, new: &NewPassphrase) -> Result<SecretStore, Failure> {
+    require_store(place)?;
+    require_settings(place)?;
+    let Key { passphrase, passphrase_fd, also_key_file, .. } = place.key.or_from_environment()?;
+    if !passphrase && passphrase_fd.is_none() {
+        return Err(Failure::usage("only a store that opens with a passphrase has one that can be changed")
+            .hint("--passphrase and --passphrase-fd say where the present one comes from"));
+    }
+    if passphrase_fd.is_some() && passphrase_fd == new.new_passphrase_fd {
+        return Err(Failure::usage("one descriptor cannot hold both the present passphrase and the new one"));
+    }
+    let old = read_passphrase(passphrase_fd, "Passphrase: ", false)?;
+    let new = match &new.new_passphrase_file {
+        Some(path) => File::open(path).and_then(read_all).map_err(|error| unread(&error).during(path.display()))?,
+        None => read_passphrase(new.new_passphrase_fd, "New passphrase: ", true)?,
+    };
+    let provider = PassphraseProvider::changing(old, new).map_err(|error| Failure::from(error).code(Code::Key))?;
+    let place = Place { dir: named(&place.dir)?, ..place.clone() };
+    let keys = Keys { place, provider: with_others(Arc::new(provider), &also_key_file)? };
+    keys.open(keys.builder().mode(OpenMode::OpenExisting))
+}
+
+/// The keyring of a store that is there, which may be open elsewhere.
+pub(crate) fn open_keyring(place: &Place) -> Result<LocalKeyring, Failure> {
+    require_store(place)?;
+    let Key { keyring, key_file, passphrase, passphrase_fd, .. } = place.key.or_from_environment()?;
+    let other = match key_file {
+        Some(_) => Some("a key file"),
+        None if passphrase || passphrase_fd.is_some() => Some("a passphrase"),
+        None => None,
+    };
+    if let Some(other) = other {
+        return Err(Failure::usage(format!(
+            "only a keyring has keys with names and states, and {other} is no keyring"
+        ))
+        .hint("a key file or a passphrase is one key, which stands for every KMS key id, ARN and alias"));
+    }
+    existing_keyring(keyring.unwrap_or(beside(&named(&place.dir)?)).as_path())
+}
+
+fn existing_keyring(path: &Path) -> Result<LocalKeyring, Failure> {
+    require_file("keyring", path)?;
+    Ok(LocalKeyring::open(path)?)
 }
 
 /// The whole of a store that is there.
@@ -163,14 +214,60 @@ pub(crate) fn waiting(what: impl Into<String>) -> ProgressBar {
 
 /// An account and a Region that are none are told before anything is made.
 fn require_settings(place: &Place) -> Result<(), Failure> {
-    let Place { dir: _, key: _, account, region } = place;
-    SecretStore::in_memory().key_provider(StaticKey::new([0; 32])).account(account).region(region).open()?;
-    Ok(())
+    require_tenant(&place.account, &place.region)
+}
+
+pub(crate) fn require_tenant(account: &str, region: &str) -> Result<(), Failure> {
+    in_memory(account, region).map(|_| ())
+}
+
+fn in_memory(account: &str, region: &str) -> Result<SecretsManager, Failure> {
+    let builder = SecretStore::in_memory().key_provider(StaticKey::new([0; 32]));
+    Ok(builder.account(account).region(region).open()?.default_secrets_manager())
 }
 
 /// The keys that are named. Missing files are made if somebody can be told.
 fn provider(directory: &Path, key: &Key, tell: Option<fn(&str, &Path)>) -> Result<Arc<dyn KeyProvider>, Failure> {
-    let Key { keyring, key_file, passphrase, passphrase_fd } = key.or_from_environment()?;
+    let key = key.or_from_environment()?;
+    let others = key.also_key_file.clone();
+    with_others(main_provider(directory, key, tell)?, &others)
+}
+
+/// The same with key files besides. Whoever writes an alias may write its ARN, so both lead to the file.
+fn with_others(main: Arc<dyn KeyProvider>, others: &[AlsoKeyFile]) -> Result<Arc<dyn KeyProvider>, Failure> {
+    if others.is_empty() {
+        return Ok(main);
+    }
+    let mut router = RouterProvider::new(main);
+    for AlsoKeyFile { alias, path } in others {
+        require_file("key file", path)?;
+        let provider = Arc::new(KeyFileProvider::open(path)?);
+        router = match alias {
+            Some(alias) => router.route(alias, Arc::clone(&provider)).route(format!("arn:*:{alias}"), provider),
+            None => router.also(provider),
+        };
+    }
+    Ok(Arc::new(router))
+}
+
+/// Makes the key files that are given besides and are not there, for a store that is known to open.
+pub(crate) fn make_others(place: &Place) -> Result<(), Failure> {
+    let key = place.key.or_from_environment()?;
+    let missing: Vec<_> = key.also_key_file.iter().filter(|other| !other.path.exists()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let there = key.also_key_file.iter().filter(|other| other.path.exists()).cloned().collect();
+    open_store(&Place { key: Key { also_key_file: there, ..key.clone() }, ..place.clone() })?.close()?;
+    for AlsoKeyFile { path, .. } in missing {
+        KeyFileProvider::create(path)?;
+        tell_made("a key file", path);
+    }
+    Ok(())
+}
+
+fn main_provider(directory: &Path, key: Key, tell: Option<fn(&str, &Path)>) -> Result<Arc<dyn KeyProvider>, Failure> {
+    let Key { keyring, key_file, passphrase, passphrase_fd, also_key_file: _ } = key;
     if let Some(path) = key_file {
         if let Some(tell) = tell.filter(|_| !path.exists()) {
             let provider = KeyFileProvider::create(&path)?;
@@ -193,8 +290,7 @@ fn provider(directory: &Path, key: &Key, tell: Option<fn(&str, &Path)>) -> Resul
         tell("a keyring", &path);
         return Ok(Arc::new(provider));
     }
-    require_file("keyring", &path)?;
-    Ok(Arc::new(LocalKeyring::open(&path)?))
+    Ok(Arc::new(existing_keyring(&path)?))
 }
 
 /// A passphrase from a descriptor, or from the terminal: twice if it is a new one.
@@ -203,9 +299,16 @@ pub(crate) fn by_passphrase(
     prompt: &str,
     is_new: bool,
 ) -> Result<Arc<dyn KeyProvider>, Failure> {
-    let passphrase = descriptor.map_or_else(|| ask(prompt, is_new), read_descriptor)?;
+    let passphrase = read_passphrase(descriptor, prompt, is_new)?;
     let provider = PassphraseProvider::new(passphrase).map_err(|error| Failure::from(error).code(Code::Key))?;
     Ok(Arc::new(provider))
+}
+
+fn read_passphrase(descriptor: Option<u32>, prompt: &str, is_new: bool) -> Result<SecretString, Failure> {
+    match descriptor {
+        Some(descriptor) => open_descriptor(descriptor).and_then(read_all).map_err(|error| unread(&error)),
+        None => ask(prompt, is_new),
+    }
 }
 
 /// The default place of a keyring need not exist before the store does.
@@ -261,17 +364,19 @@ fn ask(question: &str, is_new: bool) -> Result<SecretString, Failure> {
     Ok(SecretString::from(passphrase.as_str()))
 }
 
-fn read_descriptor(descriptor: u32) -> Result<SecretString, Failure> {
-    let read = || -> io::Result<SecretString> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(PASSPHRASE_BYTES_MAX + 1));
-        open_descriptor(descriptor)?.take(PASSPHRASE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > PASSPHRASE_BYTES_MAX {
-            return Err(io::Error::other("the passphrase is too long"));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(io::Error::other)?;
-        Ok(SecretString::from(text.strip_suffix('\n').unwrap_or(text)))
-    };
-    read().map_err(|error| Failure::new(Code::Key, error.to_string()).during("the passphrase cannot be read"))
+/// All of a file or a pipe, without one newline at its end.
+fn read_all(file: File) -> io::Result<SecretString> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(PASSPHRASE_BYTES_MAX + 1));
+    file.take(PASSPHRASE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > PASSPHRASE_BYTES_MAX {
+        return Err(io::Error::other("the passphrase is too long"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(io::Error::other)?;
+    Ok(SecretString::from(text.strip_suffix('\n').unwrap_or(text)))
+}
+
+fn unread(error: &io::Error) -> Failure {
+    Failure::new(Code::Key, error.to_string()).during("the passphrase cannot be read")
 }
 
 /// A second handle to an inherited descriptor, by the name that the operating system gives it.

@@ -7,7 +7,7 @@ use crate::envelope::provider::{DataKey, KeyHandle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::model::version::{KeyRole, KmsKeyId};
-use crate::records::header::{HEADER_BYTES_MAX, Header, RootWrap};
+use crate::records::header::{HEADER_BYTES_MAX, Header, RootWrap, WRAPS_MAX};
 use crate::store::backup::cannot;
 use crate::store::builder::{Builder, OpenMode, Place};
 use crate::store::directory::Directory;
@@ -62,8 +62,9 @@ impl Builder {
     /// Puts a copy of a store's header back, which [`SecretStore::backup_header`] wrote, in the place of one that is lost or
     /// damaged. The store must not be open.
     ///
-    /// The copy has to open with the key provider, and to be one of this very store: the anchor says so. It is not looked
-    /// at whether the header that is there is sound.
+    /// The copy has to open with the key provider, and to be one of this very store: the anchor says so. A header that is
+    /// there and sound gives way to a copy of its own generation of the root key only; if the store does not open with the
+    /// copy, what was there is put back.
     ///
     /// # Errors
     ///
@@ -104,8 +105,25 @@ impl Builder {
                     copy.display()
                 ))
             })?;
+            let standing = directory.read_header().ok();
+            let sound = standing.as_deref().and_then(|bytes| maker.open_header(Header::read(bytes).ok()?).ok());
+            let is_newer =
+                |(sound, _): &(Header, _)| sound.instance == header.instance && sound.generation > header.generation;
+            if sound.as_ref().is_some_and(is_newer) {
+                return Err(Error::corrupted(format!(
+                    "`{}` is of before the store's root key was changed, and the header that is there is sound",
+                    copy.display()
+                )));
+            }
             directory.write_header(&header.encode(&roots.newest.header))?;
-            Ok((maker.open_directory(&directory, cache_bytes)?, Some(directory)))
+            match maker.open_directory(&directory, cache_bytes) {
+                Ok(opened) => Ok((opened, Some(directory))),
+                Err(error) => {
+                    // Whatever it was worth, it is as good as the copy. What is wrong is told by the first error.
+                    let _ = standing.map(|standing| directory.write_header(&standing));
+                    Err(error)
+                }
+            }
         })
     }
 }
@@ -116,16 +134,22 @@ impl Inner {
         let stored = header.encode(key);
         let directory = self.directory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.records.usable()?;
-        match &*directory {
-            Some(directory) => directory.replace_header(&stored)?,
-            None => self.records.write_header(stored.clone())?,
-        }
+        let replaced = match &*directory {
+            Some(directory) => directory.replace_header(&stored),
+            None => self.records.write_header(stored.clone()),
+        };
+        // Which header is there is not known then, nor what closing would have to seal.
+        replaced.inspect_err(|_| self.records.poison())?;
         drop(directory);
         *self.header.write().unwrap_or_else(std::sync::PoisonError::into_inner) = StoredHeader { header, stored };
         Ok(())
     }
 
     fn with_wraps(&self, wraps: Vec<RootWrap>) -> Result<()> {
+        if wraps.len() > WRAPS_MAX {
+            let text = format!("The root key of a store is wrapped under at most {WRAPS_MAX} keys.");
+            return Err(Error::limit_exceeded(text));
+        }
         let _unsteady = self.unsteady();
         let header = Header { wraps, ..self.header().header.clone() };
         let recipients = header.recipients();
@@ -162,19 +186,17 @@ impl Inner {
 
     /// The keys that the root key is to be wrapped under.
     fn root_keys(&self, options: &KeyOptions) -> Vec<(KmsKeyId, KeyRole)> {
-        let successor = |key: &KmsKeyId, arn: &str| match &options.replaced {
-            Some((from, to)) if *key == KmsKeyId::parse(from) || arn == from => KmsKeyId::parse(to),
-            _ => key.clone(),
-        };
         let wraps = self.root_wraps();
+        let successor = |key: &KmsKeyId, arn: &str| options.successor(key, arn);
+        // The newest, should an operation have been interrupted that gave it another.
+        let main = wraps.iter().rfind(|wrap| wrap.role == KeyRole::Secret);
         let mut keys = Vec::with_capacity(wraps.len());
         match &self.root_key_id {
-            Some(key) => keys.push((successor(key, ""), KeyRole::Secret)),
-            // The newest, should an operation have been interrupted that gave it another.
-            None => {
-                let main = wraps.iter().rfind(|wrap| wrap.role == KeyRole::Secret);
-                keys.extend(main.map(|wrap| (successor(&wrap.requested, &wrap.wrapped.key_arn), wrap.role)));
+            Some(key) => {
+                let present = main.filter(|main| main.requested == *key).map_or("", |main| &*main.wrapped.key_arn);
+                keys.push((successor(key, present), KeyRole::Secret));
             }
+            None => keys.extend(main.map(|wrap| (successor(&wrap.requested, &wrap.wrapped.key_arn), wrap.role))),
         }
         for wrap in wraps.iter().filter(|wrap| wrap.role == KeyRole::Recovery) {
             keys.push((successor(&wrap.requested, &wrap.wrapped.key_arn), wrap.role));
@@ -182,16 +204,30 @@ impl Inner {
         keys
     }
 
+    /// A key for the root key, as it is now. What is a recipient's has to be the one that became a recipient.
+    pub(super) fn key_for_root(&self, key: &KmsKeyId, role: KeyRole) -> Result<KeyHandle> {
+        let recipients = self.envelope.recipients();
+        match recipients.iter().find(|recipient| role == KeyRole::Recovery && recipient.key == *key) {
+            Some(recipient) => self.envelope.recipient_key(recipient),
+            None => self.envelope.resolve_for_store(key),
+        }
+    }
+
     /// Wraps the root key under every key that it should be wrapped under and is not. The old wraps stay for now. Whether
     /// there was one to make.
     pub(super) fn rewrap_root(&self, options: &KeyOptions, problems: &mut Problems) -> Result<bool> {
         let mut wraps = self.root_wraps();
         let mut added = Vec::new();
+        let recipients = wraps.iter().filter(|wrap| wrap.role == KeyRole::Recovery);
+        let successors =
+            recipients.map(|wrap| (wrap.requested.clone(), options.successor(&wrap.requested, &wrap.wrapped.key_arn)));
+        let mut replaced: Vec<_> = successors.filter(|(old, new)| old != new).collect();
         for (key, role) in self.root_keys(options) {
-            let handle = match self.envelope.resolve_recipient(&key) {
+            let handle = match self.key_for_root(&key, role) {
                 Ok(handle) => handle,
                 Err(error) if super::is_key_in_the_way(error.kind()) => {
                     problems.add(ROOT, None, error);
+                    replaced.retain(|(_, new)| *new != key);
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -200,12 +236,24 @@ impl Inner {
                 added.push((key, role, handle));
             }
         }
-        if added.is_empty() || options.is_dry_run {
-            return Ok(!added.is_empty());
+        let is_as_wanted = added.is_empty() && replaced.is_empty();
+        if is_as_wanted || options.is_dry_run {
+            return Ok(!is_as_wanted);
         }
         let root = self.open_root_key()?;
+        // Who is replaced is no recipient any more, or everything would go on being wrapped for a key that may be lost.
+        wraps.retain(|wrap| wrap.role == KeyRole::Secret || replaced.iter().all(|(old, _)| wrap.requested != *old));
         for (requested, role, handle) in added {
-            let (wrapped, _) = self.envelope.wrap_root(&handle, &root)?;
+            let (wrapped, is_proven) = self.envelope.wrap_root(&handle, &root)?;
+            let is_older = |wrap: &RootWrap| (wrap.role, &wrap.wrapped.key_arn) == (role, &wrapped.key_arn);
+            if is_proven && let Some(newest) = wraps.iter().rposition(is_older) {
+                // Of older material of one key the newest is enough, or the list would grow for ever.
+                let mut place = 0;
+                wraps.retain(|wrap| {
+                    place += 1;
+                    place > newest || !is_older(wrap)
+                });
+            }
             wraps.push(RootWrap { requested, role, wrapped });
         }
         self.with_wraps(wraps).map(|()| true)
@@ -216,13 +264,12 @@ impl Inner {
         let wraps = self.root_wraps();
         let mut kept: Vec<RootWrap> = Vec::with_capacity(wraps.len());
         for (key, role) in self.root_keys(options) {
-            let handle = self.envelope.resolve_recipient(&key)?;
+            let handle = self.key_for_root(&key, role)?;
             let newest = wraps.iter().rfind(|wrap| is_under(wrap, &key, role, &handle));
             kept.extend(newest.filter(|newest| !kept.contains(newest)).cloned());
         }
-        let opens = |wrap: &RootWrap| self.envelope.open_root(&wrap.wrapped).is_ok();
         let has_main = kept.iter().any(|wrap| wrap.role == KeyRole::Secret);
-        if kept.len() == wraps.len() || !has_main || !kept.iter().any(opens) {
+        if kept.len() == wraps.len() || !has_main || !self.any_opens(&kept)? {
             return Ok(());
         }
         self.with_wraps(kept)
@@ -236,7 +283,7 @@ impl Inner {
         if kept.len() == wraps.len() {
             return Ok(false);
         }
-        if !kept.iter().any(|wrap| self.envelope.open_root(&wrap.wrapped).is_ok()) {
+        if !self.any_opens(&kept)? {
             problems.add(ROOT, None, last_wrap(key));
             return Ok(false);
         }
@@ -244,6 +291,21 @@ impl Inner {
             return Ok(true);
         }
         self.with_wraps(kept).map(|()| true)
+    }
+
+    /// Whether the root key can be opened by one of these. That the provider is failing is not the same as that none does.
+    fn any_opens(&self, wraps: &[RootWrap]) -> Result<bool> {
+        let mut outage = None;
+        for wrap in wraps {
+            match self.envelope.open_root(&wrap.wrapped) {
+                Ok(_) => return Ok(true),
+                Err(error) if matches!(error.kind(), ErrorKind::KeyProviderOutage(_) | ErrorKind::Entropy) => {
+                    outage.get_or_insert(error);
+                }
+                Err(_) => {}
+            }
+        }
+        outage.map_or(Ok(false), Err)
     }
 }
 

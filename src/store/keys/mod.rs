@@ -14,6 +14,7 @@ mod walk;
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, RwLockWriteGuard, TryLockError};
 
+use crate::envelope::Recipient;
 use crate::envelope::provider::KeyHandle;
 use crate::error::{Error, ErrorKind, KeyFaultReason, Result};
 use crate::model::tenant::Tenant;
@@ -33,6 +34,7 @@ const PROBLEMS_MAX: usize = 100;
 pub struct KeyOptions {
     tenants: Vec<(String, String)>,
     is_dry_run: bool,
+    is_anew: bool,
     replaced: Option<(String, String)>,
 }
 
@@ -57,13 +59,29 @@ impl KeyOptions {
         self
     }
 
+    /// For [`SecretStore::reencrypt`](crate::SecretStore::reencrypt): whether to begin anew, although one that was interrupted
+    /// could go on, however long ago that was. Default: `false`.
+    #[must_use]
+    pub fn anew(mut self, is_anew: bool) -> Self {
+        self.is_anew = is_anew;
+        self
+    }
+
     /// For [`SecretStore::rewrap`](crate::SecretStore::rewrap): whatever is wrapped under `from`, a key ARN or what a caller
-    /// wrote when it was wrapped, is to be wrapped under `to` instead, and secrets that use `from` are to use `to`. For a
-    /// key that is lost or to be given up.
+    /// wrote when it was wrapped, is to be wrapped under `to` instead, and secrets that use `from`, under whatever name, are
+    /// to use `to`. For a key that is lost or to be given up.
     #[must_use]
     pub fn replace_key(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
         self.replaced = Some((from.into(), to.into()));
         self
+    }
+
+    /// The key that is to take the place of one that somebody wrote, which led to this ARN.
+    fn successor(&self, key: &KmsKeyId, arn: &str) -> KmsKeyId {
+        match &self.replaced {
+            Some((from, to)) if *key == KmsKeyId::parse(from) || arn == from => KmsKeyId::parse(to),
+            _ => key.clone(),
+        }
     }
 
     fn tenants(&self) -> Result<Vec<Tenant>> {
@@ -152,9 +170,9 @@ impl Resolved {
         })
     }
 
-    /// The key of one of the store's recipients, or of the store itself.
-    fn of_store(&mut self, store: &Inner, key: &KmsKeyId) -> Result<std::result::Result<KeyHandle, Error>> {
-        self.find((None, key.clone()), || store.envelope.resolve_recipient(key))
+    /// The key of one of the store's recipients.
+    fn of_recipient(&mut self, store: &Inner, recipient: &Recipient) -> Result<std::result::Result<KeyHandle, Error>> {
+        self.find((None, recipient.key.clone()), || store.envelope.recipient_key(recipient))
     }
 
     fn find(
@@ -187,7 +205,7 @@ fn unusable(kind: &ErrorKind) -> String {
     match kind {
         ErrorKind::KeyAccessDenied(fault) | ErrorKind::EncryptionFailure(fault) => {
             let why = match fault.reason {
-                KeyFaultReason::NotFound => "there is no such key",
+                KeyFaultReason::NotFound => "there is no such key, or it is another one of that name",
                 KeyFaultReason::Disabled => "it is disabled",
                 KeyFaultReason::PendingDeletion => "it is scheduled for deletion",
                 _ => "it may not be used",

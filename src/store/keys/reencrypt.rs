@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::envelope::{Renewal, Wanted};
+use crate::envelope::{Recipient, Renewal, Wanted};
 use crate::error::{Error, Result};
 use crate::model::tenant::Tenant;
-use crate::model::version::{Content, KeyRole, KmsKeyId};
+use crate::model::version::{Content, KeyRole};
 use crate::records::Loaded;
 use crate::records::codec::Job;
 use crate::records::keys::JobKind;
@@ -25,7 +25,7 @@ pub struct ReencryptReport {
     pub versions: u64,
     /// Whether this call went on with one that was interrupted.
     pub was_resumed: bool,
-    /// Versions that stay as they were, because a key is in the way: the first 100.
+    /// Versions that stay as they were, because a key is in the way: the first 100 that this call has met.
     pub problems: Vec<KeyProblem>,
     /// How many there are.
     pub problems_total: u64,
@@ -38,7 +38,7 @@ impl SecretStore {
     ///
     /// Each secret changes in one step, after its new wraps and its new ciphertext were shown to open. Others go on
     /// working. How far it has come is remembered in the store: interrupted, call it again with the same options, and it
-    /// goes on from there. The old ciphertexts stay in the storage engine's files until they happen to be written over;
+    /// goes on from there, which the report says. With [`KeyOptions::anew`] it begins at the first secret all the same. The old ciphertexts stay in the storage engine's files until they happen to be written over;
     /// see [`shred`](Self::shred). One operation on keys at a time.
     ///
     /// # Errors
@@ -66,7 +66,10 @@ impl Inner {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ReencryptReport> {
         let scope = options.scope();
-        let begun = self.records.job(JobKind::Reencrypt)?.filter(|job| job.scope == scope && !options.is_dry_run);
+        let begun = self
+            .records
+            .job(JobKind::Reencrypt)?
+            .filter(|job| job.scope == scope && !options.is_dry_run && !options.is_anew);
         let mut visitor = Reencrypt {
             store: self,
             options,
@@ -93,7 +96,7 @@ impl Inner {
 struct Reencrypt<'a> {
     store: &'a Inner,
     options: &'a KeyOptions,
-    recipients: Vec<KmsKeyId>,
+    recipients: Vec<Recipient>,
     resolved: Resolved,
     report: ReencryptReport,
     problems: Problems,
@@ -104,13 +107,13 @@ impl Reencrypt<'_> {
     /// New wraps under the keys that a version has, and the recipients'. Or the key that is in the way.
     fn wanted(&mut self, tenant: &Arc<Tenant>, content: &Content) -> Result<std::result::Result<Vec<Wanted>, Error>> {
         let own = content.keys.iter().filter(|used| used.role == KeyRole::Secret).map(|used| used.requested.clone());
-        let own: Vec<_> = own.map(|key| (key, KeyRole::Secret)).collect();
-        let recipients: Vec<_> = self.recipients.iter().map(|key| (key.clone(), KeyRole::Recovery)).collect();
+        let own: Vec<_> = own.map(|key| (key, None)).collect();
+        let recipients: Vec<_> = self.recipients.iter().map(|one| (one.key.clone(), Some(one.clone()))).collect();
         let mut wanted: Vec<Wanted> = Vec::new();
-        for (requested, role) in own.into_iter().chain(recipients) {
-            let found = match role {
-                KeyRole::Secret => self.resolved.of_secret(self.store, tenant, &requested)?,
-                KeyRole::Recovery => self.resolved.of_store(self.store, &requested)?,
+        for (requested, recipient) in own.into_iter().chain(recipients) {
+            let (role, found) = match &recipient {
+                None => (KeyRole::Secret, self.resolved.of_secret(self.store, tenant, &requested)?),
+                Some(recipient) => (KeyRole::Recovery, self.resolved.of_recipient(self.store, recipient)?),
             };
             let key = match found {
                 Ok(key) => key,

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::envelope::{Renewal, Renewed, Wanted};
+use crate::envelope::{Recipient, Renewal, Renewed, Wanted};
 use crate::error::{Error, Result};
+use crate::model::secret::Secret;
 use crate::model::tenant::Tenant;
 use crate::model::version::{Content, KeyRole, KeyUse, KmsKeyId, VersionId};
 use crate::records::Loaded;
@@ -51,7 +52,8 @@ impl SecretStore {
     /// recipients, and the store's root key likewise. The data keys stay the same, and so do the values.
     ///
     /// What a key's name leads to now is what counts: after the key provider has rotated a key, retargeted an alias or
-    /// changed its passphrase, this brings everything over. The root key goes to [`Builder::root_key_id`]'s key.
+    /// changed its passphrase, this brings everything over. The root key goes over to [`Builder::root_key_id`]'s key, if one was
+    /// given; with [`KeyOptions::only`] it stays as it is.
     /// [`KeyOptions::replace_key`] moves everything from one key to another. A version whose key is gone is opened by any
     /// other of its keys, a recipient's among them, and then wrapped for the key that its own name leads to.
     ///
@@ -98,13 +100,19 @@ impl SecretStore {
     ///
     /// `key` is a key id, ARN, alias or alias ARN, which the key provider looks for in the builder's account and Region. It
     /// must be usable whenever a value is written; that it can be *un*wrapped is not required, so that a provider may keep
-    /// the other half of it elsewhere. Adding it again goes on where it was interrupted.
+    /// the other half of it elsewhere. Adding it again goes on where it was interrupted. A key that is a recipient under
+    /// another name stays one under that name.
+    ///
+    /// # Limits
+    ///
+    /// 6 recipients.
     ///
     /// # Errors
     ///
     /// As for [`rewrap`](Self::rewrap), and before all others but the first:
     /// [`ErrorKind::KeyAccessDenied`](crate::ErrorKind::KeyAccessDenied),
-    /// [`ErrorKind::EncryptionFailure`](crate::ErrorKind::EncryptionFailure): the key cannot be used; nothing has changed.
+    /// [`ErrorKind::EncryptionFailure`](crate::ErrorKind::EncryptionFailure): the key cannot be used;
+    /// [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded): there are 6 recipients. Nothing has changed then.
     ///
     /// ```
     /// use strongroom::{KeyScope, LocalKeyring, SecretStore};
@@ -125,7 +133,7 @@ impl SecretStore {
     #[must_use]
     pub fn recipients(&self) -> Vec<String> {
         let shown = |key: &KmsKeyId| key.shown().unwrap_or(crate::model::version::DEFAULT_KEY_ALIAS).to_owned();
-        self.inner.envelope.recipients().iter().map(shown).collect()
+        self.inner.envelope.recipients().iter().map(|recipient| shown(&recipient.key)).collect()
     }
 
     /// Removes every wrap under a key, given by its ARN or as it was written when it was used, of versions and of the root
@@ -147,6 +155,10 @@ impl SecretStore {
         self.inner.drop_wraps(key.as_ref(), options, progress)
     }
 }
+
+/// Recipients of a store: a version has a wrap for each of them, one under its own key, and one more while that gives way
+/// to another.
+const RECIPIENTS_MAX: usize = crate::envelope::WRAPS_MAX - 2;
 
 /// What is wrapped anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,21 +190,21 @@ impl Inner {
         which: Which,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<RewrapReport> {
-        let mut visitor = Rewrap {
-            store: self,
-            options,
-            which,
-            recipients: self.envelope.recipients(),
-            resolved: Resolved::default(),
-            report: RewrapReport::default(),
-            problems: Problems::default(),
-        };
-        if which == Which::All {
+        options.tenants()?;
+        let mut problems = Problems::default();
+        let mut report = RewrapReport::default();
+        let is_of_store = which == Which::All && options.tenants.is_empty();
+        if is_of_store {
             // The new wraps of the root key are there before any version needs them, and the old ones go when none does.
-            visitor.report.root_rewrapped = self.rewrap_root(options, &mut visitor.problems)?;
+            report.root_rewrapped = self.rewrap_root(options, &mut problems)?;
         }
+        let mut recipients = self.envelope.recipients();
+        // One that is being replaced is one no more.
+        recipients.retain(|one| options.successor(&one.key, &one.root.key_arn) == one.key);
+        let resolved = Resolved::default();
+        let mut visitor = Rewrap { store: self, options, which, recipients, resolved, report, problems };
         self.walk(options, None, "rewrapping", &mut visitor, progress)?;
-        if visitor.problems.total == 0 && which == Which::All && !options.is_dry_run && options.tenants.is_empty() {
+        if visitor.problems.total == 0 && is_of_store && !options.is_dry_run {
             self.drop_outdated_root_wraps(options)?;
         }
         let Rewrap { mut report, problems, .. } = visitor;
@@ -201,8 +213,14 @@ impl Inner {
     }
 
     fn add_recipient(self: &Arc<Self>, key: &KmsKeyId, progress: &mut dyn FnMut(Progress)) -> Result<RewrapReport> {
-        let handle = self.envelope.resolve_recipient(key)?;
-        let is_new = !self.envelope.recipients().contains(key);
+        let handle = self.envelope.resolve_for_store(key)?;
+        // One that is known by another name is one already: versions have one wrap for each key.
+        let recipients = self.envelope.recipients();
+        let is_known = |one: &Recipient| one.key == *key || one.root.key_arn == handle.arn;
+        let is_new = !recipients.iter().any(is_known);
+        if is_new && recipients.len() >= RECIPIENTS_MAX {
+            return Err(Error::limit_exceeded(format!("A store has at most {RECIPIENTS_MAX} recipients.")));
+        }
         if is_new {
             self.wrap_root_for(key, &handle)?;
         }
@@ -232,19 +250,29 @@ struct Rewrap<'a> {
     store: &'a Inner,
     options: &'a KeyOptions,
     which: Which,
-    recipients: Vec<KmsKeyId>,
+    recipients: Vec<Recipient>,
     resolved: Resolved,
     report: RewrapReport,
     problems: Problems,
 }
 
 impl Rewrap<'_> {
-    /// The key that is to take the place of one that was asked for.
-    fn successor(&self, requested: &KmsKeyId, key_arn: &str) -> KmsKeyId {
-        match &self.options.replaced {
-            Some((from, to)) if *requested == KmsKeyId::parse(from) || key_arn == from => KmsKeyId::parse(to),
-            _ => requested.clone(),
+    /// The key that a secret is to use: another one if the one that it uses is, or was when it could still be found, the
+    /// one that is being replaced.
+    fn key_to_use(&mut self, tenant: &Arc<Tenant>, secret: &Secret) -> Result<KmsKeyId> {
+        let current = &secret.kms_key_id;
+        if self.options.replaced.is_none() {
+            return Ok(current.clone());
         }
+        let arn = match self.resolved.of_secret(self.store, tenant, current)? {
+            Ok(key) => Some(key.arn),
+            Err(_) => {
+                let contents = secret.versions.iter().rev().filter_map(|version| version.content.as_ref());
+                let used = contents.flat_map(|content| &content.keys).find(|used| used.requested == *current);
+                used.map(|used| Arc::clone(&used.key_arn))
+            }
+        };
+        Ok(self.options.successor(current, arn.as_deref().unwrap_or_default()))
     }
 
     /// The wraps that a version is to have, and the reason why some stay as they are.
@@ -256,10 +284,13 @@ impl Rewrap<'_> {
                 wanted.push((Arc::clone(&used.key_arn), used.role, Wanted::Kept(place)));
                 continue;
             }
-            let requested = self.successor(&used.requested, &used.key_arn);
-            let found = match used.role {
-                KeyRole::Secret => self.resolved.of_secret(self.store, tenant, &requested)?,
-                KeyRole::Recovery => self.resolved.of_store(self.store, &requested)?,
+            let requested = self.options.successor(&used.requested, &used.key_arn);
+            let recipient = self.recipients.iter().find(|one| one.key == requested).cloned();
+            let found = match (used.role, &recipient) {
+                (KeyRole::Secret, _) => self.resolved.of_secret(self.store, tenant, &requested)?,
+                (KeyRole::Recovery, Some(recipient)) => self.resolved.of_recipient(self.store, recipient)?,
+                // It was one once, and is not any more; or this is a rehearsal.
+                (KeyRole::Recovery, None) => continue,
             };
             let is_current = |arn: &Arc<str>, version: &Arc<str>| *arn == used.key_arn && *version == used.key_version;
             let (arn, one) = match found {
@@ -285,8 +316,9 @@ impl Rewrap<'_> {
                 None => wanted.push((arn, used.role, one)),
             }
         }
-        for requested in self.recipients.clone() {
-            match self.resolved.of_store(self.store, &requested)? {
+        for recipient in self.recipients.clone() {
+            let requested = recipient.key.clone();
+            match self.resolved.of_recipient(self.store, &recipient)? {
                 Ok(key) if wanted.iter().any(|(arn, ..)| *arn == key.arn) => {}
                 Ok(key) => {
                     let role = KeyRole::Recovery;
@@ -294,6 +326,10 @@ impl Rewrap<'_> {
                 }
                 Err(error) => _ = problem.get_or_insert(error),
             }
+        }
+        if wanted.is_empty() {
+            // Only keys of former recipients open it: better than none.
+            return Ok(((0..content.keys.len()).map(Wanted::Kept).collect(), problem));
         }
         Ok((wanted.into_iter().map(|(.., wanted)| wanted).collect(), problem))
     }
@@ -350,13 +386,12 @@ impl Visitor for Rewrap<'_> {
                 changes.push((version.id.clone(), wanted));
             }
         }
-        let current = &loaded.secret.kms_key_id;
-        let successor = self.successor(current, "");
+        let successor = self.key_to_use(manager.tenant(), &loaded.secret)?;
         if self.options.is_dry_run {
             counts.changed = changes.len() as u64;
             return Ok(Visit::Unchanged(counts));
         }
-        if changes.is_empty() && successor == *current {
+        if changes.is_empty() && successor == loaded.secret.kms_key_id {
             return Ok(Visit::Unchanged(counts));
         }
         let renewed = renew_versions(manager, loaded, changes, Renewal::Wraps, &mut counts)?;

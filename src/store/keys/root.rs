@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::envelope::provider::DataKey;
+use crate::envelope::root::RootKeys;
 use crate::envelope::{Identity, StoredVersion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::records::header::{Header, RootWrap};
@@ -58,7 +59,7 @@ impl SecretStore {
     /// but for the root key itself. Takes some tens of microseconds for each secret, and the flushes.
     ///
     /// Backups of before hold the old root key, wrapped, and open as before. `progress` must not begin a backup, an export,
-    /// a verification or another operation on keys: they would wait for each other.
+    /// a verification, a census or another operation on keys: they would wait for each other.
     ///
     /// # Errors
     ///
@@ -123,10 +124,13 @@ impl Inner {
     fn rotate_root_key(self: &Arc<Self>, progress: &mut dyn FnMut(Progress)) -> Result<RootKeyReport> {
         // Listings must not look for secrets by their keys while these change.
         self.records.warm_up()?;
-        let _unsteady = self.unsteady();
         let was_resumed = self.records.roots().former.is_some();
-        if !was_resumed {
-            self.begin_root_key()?;
+        // The provider is asked while nobody waits for this.
+        let next = if was_resumed { None } else { Some(self.prepare_root_key()?) };
+        let _unsteady = self.unsteady();
+        if let Some((header, next)) = next {
+            self.replace_header(header, &next.header)?;
+            self.records.begin_generation(next);
         }
         let (secrets, versions) = self.move_everything(progress)?;
         self.records.require_nothing_former()?;
@@ -139,8 +143,8 @@ impl Inner {
         Ok(RootKeyReport { generation: roots.newest.generation, secrets, versions, was_resumed })
     }
 
-    /// From here on everything new is under the next generation.
-    fn begin_root_key(&self) -> Result<()> {
+    /// The next generation, and the header that has both.
+    fn prepare_root_key(&self) -> Result<(Header, Arc<RootKeys>)> {
         let header = self.header().header.clone();
         let old = self.open_root_key()?;
         // Never from the provider: one that repeats itself must not repeat a root key.
@@ -151,7 +155,7 @@ impl Inner {
         let mut wraps = Vec::with_capacity(header.wraps.len());
         let mut is_proven = false;
         for RootWrap { requested, role, .. } in &header.wraps {
-            let handle = self.envelope.resolve_recipient(requested)?;
+            let handle = self.key_for_root(requested, *role)?;
             let (wrapped, opens) = self.envelope.wrap_root(&handle, &new)?;
             is_proven |= opens;
             wraps.push(RootWrap { requested: requested.clone(), role: *role, wrapped });
@@ -161,9 +165,7 @@ impl Inner {
         }
         let next = derive(&new, &header.store, generation)?;
         let former = Header::seal_former(&next, &header.store, &old, header.generation, &*self.entropy)?;
-        self.replace_header(Header { generation, wraps, former, ..header }, &next.header)?;
-        self.records.begin_generation(next);
-        Ok(())
+        Ok((Header { generation, wraps, former, ..header }, next))
     }
 
     /// Moves what is under the former generation to the newest. Gives the secrets and versions that were moved.
