@@ -114,6 +114,7 @@ impl SecretsManager {
         for _ in 0..ROUNDS_MAX {
             let moment = Moment { now: self.now(), entropy: self.entropy() };
             let id = operation.secret_id();
+            let roots = self.records().roots();
             let stored = self.load(id)?;
             let reachable = || stored.as_ref().filter(|loaded| is_reachable(loaded, id, moment.now));
             let secret = || reachable().map(|loaded| loaded.secret.clone());
@@ -140,7 +141,7 @@ impl SecretsManager {
             };
             let key = match (&stored, &new) {
                 (Some(stored), _) => stored.key.clone(),
-                (None, Some(new)) => self.records().key_of(self.tenant(), &new.name),
+                (None, Some(new)) => self.records().key_of(&roots, self.tenant(), &new.name),
                 (None, None) => return Ok(response),
             };
             let change = SecretChange {

@@ -126,8 +126,18 @@ impl Envelope {
         *self.recipients.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
+    /// The account and Region in which keys of the store are looked for.
+    pub(crate) fn home(&self) -> &Tenant {
+        &self.home
+    }
+
     fn call(&self) -> Call<'_> {
         Call::new(&*self.entropy)
+    }
+
+    /// A call whose answer nobody may remember from earlier.
+    fn proof(&self) -> Call<'_> {
+        self.call().as_proof()
     }
 
     /// Finds the key that a caller asked for, whatever its state.
@@ -199,7 +209,7 @@ impl Envelope {
         }
         let store = self.store.to_string();
         let pairs = root_context(&store);
-        match self.provider.unwrap(&recipient.root, &EncryptionContext::new(&pairs), &self.call()) {
+        match self.provider.unwrap(&recipient.root, &EncryptionContext::new(&pairs), &self.proof()) {
             // Whoever may only encrypt cannot be asked for proof.
             Ok(_) | Err(KeyError::AccessDenied) => {
                 let mut recipients = self.recipients.write().unwrap_or_else(PoisonError::into_inner);
@@ -248,7 +258,8 @@ impl Envelope {
 
     /// Opens the value of a version.
     pub(crate) fn open(&self, stored: &StoredVersion<'_>) -> Result<SecretValue> {
-        let Opened { plaintext, .. } = self.open_any(stored, &Record::parse(stored)?)?.map_err(on_read)?;
+        let opened = self.open_any(stored, &Record::parse(stored)?, &self.call())?;
+        let Opened { plaintext, .. } = opened.map_err(on_read)?;
         SecretValue::from_plaintext(stored.content.kind, plaintext).ok_or_else(damaged)
     }
 
@@ -258,11 +269,13 @@ impl Envelope {
         self.open_wraps(stored, &Record::parse(stored)?).map(drop)
     }
 
-    /// Opens the value with the first wrap that works. The inner error is that of the secret's current key.
+    /// Opens the value with the first wrap that works. The inner error is that of the secret's current key, unless a key that
+    /// would have opened it could not be asked.
     fn open_any(
         &self,
         stored: &StoredVersion<'_>,
         record: &Record<'_>,
+        call: &Call<'_>,
     ) -> Result<std::result::Result<Opened, ProviderFailure>> {
         let StoredVersion { root, identity, current, content, .. } = stored;
         let pairs = context(identity);
@@ -273,12 +286,12 @@ impl Envelope {
         order.sort_by_key(|(index, (used, _))| {
             (used.role == KeyRole::Recovery, used.requested != **current, std::cmp::Reverse(*index))
         });
-        let mut first_failure = None;
+        let mut first_failure: Option<ProviderFailure> = None;
         for (index, (used, sealed)) in order {
             let wrapped = self.open_wrap(root, identity, index, used, sealed)?;
             let opened = self
                 .provider
-                .unwrap(&wrapped, &context, &self.call())
+                .unwrap(&wrapped, &context, call)
                 .map(|data_key| (seal::open(data_key.expose(), Label::Value, ad.as_bytes(), record.value), data_key));
             let error = match opened {
                 Ok((Ok(plaintext), data_key)) => return Ok(Ok(Opened { plaintext, data_key, index })),
@@ -287,7 +300,11 @@ impl Envelope {
                 Err(error) => error,
             };
             let key = used.key_arn.to_string();
-            first_failure.get_or_insert(ProviderFailure { key, operation: KeyOperation::Unwrap, error });
+            let failure = ProviderFailure { key, operation: KeyOperation::Unwrap, error };
+            match &first_failure {
+                Some(ProviderFailure { error, .. }) if error.is_outage() || !failure.error.is_outage() => {}
+                _ => first_failure = Some(failure),
+            }
         }
         first_failure.map(Err).ok_or_else(damaged)
     }
@@ -419,7 +436,7 @@ fn open_key(
     wrapped: &WrappedKey,
     context: &EncryptionContext<'_>,
 ) -> Result<DataKey> {
-    provider.unwrap(wrapped, context, &Call::new(entropy)).map_err(|error| {
+    provider.unwrap(wrapped, context, &Call::new(entropy).as_proof()).map_err(|error| {
         let failure = ProviderFailure { key: wrapped.key_arn.to_string(), operation: KeyOperation::Unwrap, error };
         if failure.error.is_outage() {
             return on_read(failure);

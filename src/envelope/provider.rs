@@ -36,6 +36,7 @@ pub const KEY_NAME_BYTES_MAX: usize = 16 * 1024;
 /// * A wrapped key is at most [`WRAPPED_KEY_BYTES_MAX`] bytes long, and its names at most [`KEY_NAME_BYTES_MAX`]; more is
 ///   refused.
 /// * A provider takes randomness only from the [`Call`]. Its deadline is the store's wish; today the store never sets one.
+/// * An answer that was remembered is no proof: where [`Call::is_proof`] is set, whoever holds the key is asked.
 /// * What another provider wrapped, and what is longer than this provider ever makes, is [`KeyError::NotFound`] or
 ///   [`KeyError::Corrupt`].
 pub trait KeyProvider: Send + Sync + fmt::Debug {
@@ -439,13 +440,22 @@ pub struct Call<'a> {
     pub deadline: Option<Instant>,
     /// The only source of randomness.
     pub entropy: &'a dyn Entropy,
+    /// The answer is to prove that the key works: whoever remembers answers of another provider must ask it.
+    pub is_proof: bool,
 }
 
 impl<'a> Call<'a> {
     /// A call without a deadline.
     #[must_use]
     pub fn new(entropy: &'a dyn Entropy) -> Self {
-        Self { deadline: None, entropy }
+        Self { deadline: None, entropy, is_proof: false }
+    }
+
+    /// The same call, whose answer is to prove that the key works.
+    #[must_use]
+    pub fn as_proof(mut self) -> Self {
+        self.is_proof = true;
+        self
     }
 
     /// The same call with a deadline.

@@ -102,9 +102,9 @@ impl TimeoutProvider {
         let (give, given) = mpsc::channel();
         let entropy =
             Relay { caller: Mutex::new(Caller { ask: ask.clone(), given }), is_for_tests: call.entropy.is_for_tests() };
-        let inner = Arc::clone(&self.inner);
+        let (inner, is_proof) = (Arc::clone(&self.inner), call.is_proof);
         let job = Box::new(move || {
-            let call = Call { deadline, entropy: &entropy };
+            let call = Call { deadline, entropy: &entropy, is_proof };
             // Nobody may be left to hear it; the answer, with its keys, is dropped then.
             let _ = ask.send(Event::Done(work(&*inner, &call)));
         });

@@ -57,6 +57,8 @@ pub(crate) enum Renewed {
 /// One wrap of a version.
 pub(super) struct Wrap {
     wrapped: WrappedKey,
+    /// Its place in the record that it was read from.
+    place: Option<u8>,
     pub(super) used: Arc<KeyUse>,
 }
 
@@ -69,7 +71,7 @@ impl Wrap {
             key_version: wrapped.key_version.clone(),
             role,
         };
-        Self { wrapped, used: Arc::new(used) }
+        Self { wrapped, place: None, used: Arc::new(used) }
     }
 
     /// Bytes that it takes in the record of a version.
@@ -125,7 +127,7 @@ impl Envelope {
         }
         let parsed = Record::parse(stored)?;
         // The value is opened, not only the key: a wrong key must not be wrapped anew.
-        let Opened { data_key, index: opened_by, .. } = match self.open_any(stored, &parsed)? {
+        let Opened { data_key, index: opened_by, .. } = match self.open_any(stored, &parsed, &self.call())? {
             Ok(opened) => opened,
             Err(failure) if failure.error.is_outage() => return Err(on_write(failure)),
             Err(_) => return Ok(Rewrapped::Unchanged),
@@ -177,7 +179,7 @@ impl Envelope {
         let pairs = context(identity);
         let context = EncryptionContext::new(&pairs);
         // The value is opened, not only the key: a wrong key must not be wrapped anew.
-        let opened = match self.open_any(stored, &parsed)? {
+        let opened = match self.open_any(stored, &parsed, &self.call())? {
             Ok(opened) => opened,
             Err(failure) if failure.error.is_outage() => return Err(on_write(failure)),
             Err(failure) => return Ok(Renewed::Closed(on_read(failure))),
@@ -205,6 +207,7 @@ impl Envelope {
                 }
             });
         }
+        self.make_room(&mut wraps, opened.index, parsed.value.len());
         let value = match &fresh {
             Some(data_key) => {
                 let sealed = self.seal_value(identity, content.kind, &opened.plaintext, data_key)?;
@@ -223,13 +226,37 @@ impl Envelope {
             // No wrap is new, or none that is was seen to open: what there is has to open the value by itself.
             let SealedVersion { content, record, .. } = &renewed;
             let left = StoredVersion { root: &to.newest, identity: *identity, current, content, record };
-            match self.open_any(&left, &Record::parse(&left)?)? {
+            match self.open_any(&left, &Record::parse(&left)?, &self.proof())? {
                 Ok(_) => {}
                 Err(failure) if failure.error.is_outage() => return Err(on_write(failure)),
                 Err(failure) => return Ok(Renewed::Closed(on_read(failure))),
             }
         }
         Ok(Renewed::Done(renewed))
+    }
+
+    /// Gives up the oldest wraps under keys of the secret's own where there are too many, but for the one that has just opened
+    /// it, the newest, and those of recipients.
+    fn make_room(&self, wraps: &mut Vec<Wrap>, opened_by: u8, value_bytes: usize) {
+        let recipients = self.recipients();
+        loop {
+            let bytes = 1 + wraps.iter().map(Wrap::stored_len).sum::<usize>() + value_bytes;
+            if wraps.len() <= WRAPS_MAX && bytes <= VERSION_BYTES_MAX {
+                return;
+            }
+            let newest = wraps.iter().rposition(|wrap| wrap.used.role == KeyRole::Secret);
+            let can_go = |(place, wrap): (usize, &Wrap)| {
+                let is_recipient = || recipients.iter().any(|one| one.root.key_arn == wrap.used.key_arn);
+                wrap.used.role == KeyRole::Secret
+                    && Some(place) != newest
+                    && wrap.place != Some(opened_by)
+                    && !is_recipient()
+            };
+            match wraps.iter().enumerate().position(can_go) {
+                Some(oldest) => drop(wraps.remove(oldest)),
+                None => return,
+            }
+        }
     }
 
     /// Moves a version to another generation of the root key. Nobody is asked for anything.
@@ -244,7 +271,7 @@ impl Envelope {
         let StoredVersion { root, identity, content, .. } = stored;
         let open = |(index, (used, sealed)): (u8, (&Arc<KeyUse>, &&[u8]))| {
             let wrapped = self.open_wrap(root, identity, index, used, sealed)?;
-            Ok(Wrap { wrapped, used: Arc::clone(used) })
+            Ok(Wrap { wrapped, place: Some(index), used: Arc::clone(used) })
         };
         (0..).zip(content.keys.iter().zip(&parsed.wraps)).map(open).collect()
     }
@@ -256,7 +283,7 @@ impl Envelope {
         data_key: &DataKey,
         context: &EncryptionContext<'_>,
     ) -> Result<bool> {
-        let error = match self.provider.unwrap(wrapped, context, &self.call()) {
+        let error = match self.provider.unwrap(wrapped, context, &self.proof()) {
             Ok(unwrapped) if unwrapped == *data_key => return Ok(true),
             Err(KeyError::AccessDenied) => return Ok(false),
             Ok(_) => KeyError::Internal,

@@ -200,10 +200,10 @@ impl Header {
 
 impl ReadHeader {
     /// Whether the header was written by somebody who had the root key.
-    pub(crate) fn authenticate(self, key: &hmac::Key) -> Result<Header> {
+    pub(crate) fn authenticate(&self, key: &hmac::Key) -> Result<Header> {
         let expected = hmac::sign(key, &self.body);
         if self.macs.iter().any(|mac| expected.as_ref().ct_eq(mac.as_slice()).into()) {
-            Ok(self.header)
+            Ok(self.header.clone())
         } else {
             Err(Error::corrupted("the store's header does not authenticate: it was edited"))
         }

@@ -299,8 +299,10 @@ impl Records {
     }
 
     /// Where a new secret of this name is kept.
-    pub(crate) fn key_of(&self, tenant: &Tenant, name: &SecretName) -> SecretKey {
-        SecretKey::new(&self.roots().newest.index, tenant, name)
+    ///
+    /// `roots` were in use before it was looked for: what was not there then may be there under a newer generation.
+    pub(crate) fn key_of(&self, roots: &Roots, tenant: &Tenant, name: &SecretName) -> SecretKey {
+        SecretKey::new(&roots.newest.index, tenant, name)
     }
 
     /// The secret of this name, whatever its state.

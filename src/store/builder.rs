@@ -412,14 +412,14 @@ impl Maker {
                 let (header, roots) = self.open_header(Header::read(&bytes)?)?;
                 let Header { store, instance, .. } = header;
                 let anchors = self.anchors(Some(directory.open_anchor(&roots, &instance)?));
-                let seal = directory.read_seal(&roots.newest, &instance)?;
+                let (seal, sealed_by) = directory.read_seal(&roots, &instance)?;
                 // Also where there is no seal: an anchor that cannot be asked is no reason to let the engine in.
                 let expected = anchors.expected()?;
                 if let Some(seal) = &seal {
                     if seal.epoch < expected {
                         return Err(lost(seal.epoch, expected));
                     }
-                    seal.check(&directory.records(), &roots.newest.seal)?;
+                    seal.check(&directory.records(), &sealed_by.seal)?;
                 }
                 directory.check_engine_files()?;
                 directory.refuse_if_in_use()?;
@@ -589,25 +589,23 @@ impl Maker {
         if self.mode == OpenMode::CreateNew {
             return Err(Error::new(ErrorKind::StoreExists, "there is a store already"));
         }
-        let Header { store, wraps, .. } = &read.header;
-        let mut first_failure = None;
-        let mut root = None;
+        let Header { store, wraps, generation, .. } = &read.header;
+        let mut failures = Failures::default();
+        let mut opened = None;
         for RootWrap { wrapped, .. } in wraps {
-            match open_root(&*self.provider, &*self.entropy, store, wrapped) {
-                Ok(opened) => {
-                    root = Some(opened);
+            let root = open_root(&*self.provider, &*self.entropy, store, wrapped)
+                .and_then(|root| derive(&root, store, *generation))
+                // A key that the header is not by is none, whatever the provider says.
+                .and_then(|root| read.authenticate(&root.header).map(|header| (header, root)));
+            match root {
+                Ok(root) => {
+                    opened = Some(root);
                     break;
                 }
-                Err(error) => {
-                    first_failure.get_or_insert(error);
-                }
+                Err(error) => failures.add(error),
             }
         }
-        let Some(root) = root else {
-            return Err(first_failure.unwrap_or_else(|| Error::corrupted("the store's header names no key")));
-        };
-        let root = derive(&root, store, read.header.generation)?;
-        let header = read.authenticate(&root.header)?;
+        let Some((header, root)) = opened else { return Err(failures.into_error()) };
         let former = match header.former_root(&root)? {
             Some((former, generation)) => Some(derive(&former, &header.store, generation)?),
             None => None,
@@ -624,6 +622,28 @@ impl Maker {
         }
         Ok((header, Roots::new(root, former)))
     }
+}
+
+/// Why none of several wraps of a root key opened it: the first reason, unless one of them could not be asked.
+#[derive(Default)]
+pub(super) struct Failures(Option<Error>);
+
+impl Failures {
+    pub(super) fn add(&mut self, error: Error) {
+        match &self.0 {
+            Some(first) if is_outage(first.kind()) || !is_outage(error.kind()) => {}
+            _ => self.0 = Some(error),
+        }
+    }
+
+    pub(super) fn into_error(self) -> Error {
+        self.0.unwrap_or_else(|| Error::corrupted("the store's header names no key"))
+    }
+}
+
+/// Whether the provider, and not the key, is in the way.
+pub(super) fn is_outage(kind: &ErrorKind) -> bool {
+    matches!(kind, ErrorKind::KeyProviderOutage(_) | ErrorKind::Entropy)
 }
 
 /// The keys of one generation.

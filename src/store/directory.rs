@@ -485,8 +485,13 @@ impl Directory {
     }
 
     /// The seal, if the store was closed.
-    pub(super) fn read_seal(&self, root: &RootKeys, instance: &Uuid) -> Result<Option<Seal>> {
-        Seal::read(&self.path.join(SEAL), &root.seal, instance)
+    pub(super) fn read_seal<'a>(&self, roots: &'a Roots, instance: &Uuid) -> Result<(Option<Seal>, &'a RootKeys)> {
+        let read = |root: &'a RootKeys| Ok((Seal::read(&self.path.join(SEAL), &root.seal, instance)?, root));
+        match &roots.former {
+            // By the former one, if replacing the header was told as a failure and was none.
+            Some(former) => read(&roots.newest).or_else(|error| read(former).map_err(|_: Error| error)),
+            None => read(&roots.newest),
+        }
     }
 
     /// Removes the seal, durably: from now on the engine may change its files.

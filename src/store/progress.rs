@@ -2,6 +2,9 @@
 
 /// How far a long piece of work has come. Work that takes longer than a moment calls back with these, from the thread that
 /// does it, a few hundred times at most for each step.
+///
+/// What is called back may work with secrets. It must not begin other long work on the same store: backups, verifications,
+/// exports and a change of the root key wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {

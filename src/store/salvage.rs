@@ -399,7 +399,7 @@ impl Salvage<'_> {
         if let Some(fault) = secret.inconsistency() {
             findings.add(FindingKind::Labels, shown(&secret), fault);
         }
-        let key = records.key_of(&secret.tenant, &secret.name);
+        let key = records.key_of(&records.roots(), &secret.tenant, &secret.name);
         let change = SecretChange { key: &key, old: None, new: Some(&secret), sealed: &sealed, quota: None };
         records.commit(&change)?;
         report.secrets += 1;

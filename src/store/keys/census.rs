@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::model::version::KeyRole;
+use crate::model::version::{Content, KeyRole};
 use crate::store::progress::{Meter, Progress};
 use crate::store::{Inner, SecretStore};
 
@@ -76,7 +76,6 @@ impl SecretStore {
 
 impl Inner {
     pub(super) fn key_census(&self, progress: &mut dyn FnMut(Progress)) -> Result<KeyCensus> {
-        let _steady = self.steady();
         let roots = self.records.roots();
         let mut census = KeyCensus {
             secrets: 0,
@@ -85,7 +84,7 @@ impl Inner {
             root_generation: roots.newest.generation,
             is_root_changing: roots.former.is_some(),
         };
-        let mut keys: BTreeMap<KeyUse, (u64, u64, bool)> = BTreeMap::new();
+        let mut keys = Counts::new();
         for wrap in &self.header().header.wraps {
             let key = KeyUse {
                 provider: wrap.wrapped.provider.to_string(),
@@ -96,27 +95,50 @@ impl Inner {
             keys.entry(key).or_default().2 = true;
         }
         let mut meter = Meter::new("counting keys", self.records.head().secrets, progress);
-        self.records.for_each_secret(|loaded| {
-            census.secrets += 1;
-            meter.advance(1);
-            for content in loaded.secret.versions.iter().filter_map(|version| version.content.as_ref()) {
-                census.versions += 1;
-                for used in &content.keys {
-                    let key = KeyUse {
-                        provider: used.provider.to_string(),
-                        key_arn: used.key_arn.to_string(),
-                        key_version: used.key_version.to_string(),
-                        is_recovery: used.role == KeyRole::Recovery,
-                    };
-                    let (versions, alone, _) = keys.entry(key).or_default();
-                    *versions += 1;
-                    *alone += u64::from(content.keys.len() == 1);
+        let catalogue = self.records.catalogue()?;
+        for tenant in catalogue.tenants() {
+            let mut last = None;
+            loop {
+                // By their names, and not by their keys, which another root key changes.
+                let names = catalogue.names(&tenant, last.as_ref(), NAMES);
+                for name in &names {
+                    meter.advance(1);
+                    let Some(loaded) = self.records.load(&tenant, name)? else { continue };
+                    census.secrets += 1;
+                    for content in loaded.secret.versions.iter().filter_map(|version| version.content.as_ref()) {
+                        census.versions += 1;
+                        count(content, &mut keys);
+                    }
+                }
+                match names.into_iter().next_back() {
+                    Some(name) => last = Some(name),
+                    None => break,
                 }
             }
-        })?;
+        }
         meter.finish();
         let usage = |(key, (versions, only_key_of, opens_store))| KeyUsage { key, versions, only_key_of, opens_store };
         census.keys = keys.into_iter().map(usage).collect();
         Ok(census)
+    }
+}
+
+/// Names that are looked up at a time.
+const NAMES: usize = 256;
+
+/// Versions under a key, those of them that nothing else opens, and whether it opens the store.
+type Counts = BTreeMap<KeyUse, (u64, u64, bool)>;
+
+fn count(content: &Content, keys: &mut Counts) {
+    for used in &content.keys {
+        let key = KeyUse {
+            provider: used.provider.to_string(),
+            key_arn: used.key_arn.to_string(),
+            key_version: used.key_version.to_string(),
+            is_recovery: used.role == KeyRole::Recovery,
+        };
+        let (versions, alone, _) = keys.entry(key).or_default();
+        *versions += 1;
+        *alone += u64::from(content.keys.len() == 1);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::envelope::provider::{DataKey, KeyHandle};
 use crate::error::{Error, ErrorKind, Result};
@@ -9,7 +10,7 @@ use crate::files;
 use crate::model::version::{KeyRole, KmsKeyId};
 use crate::records::header::{HEADER_BYTES_MAX, Header, RootWrap, WRAPS_MAX};
 use crate::store::backup::cannot;
-use crate::store::builder::{Builder, OpenMode, Place};
+use crate::store::builder::{Builder, Failures, OpenMode, Place, derive, is_outage};
 use crate::store::directory::Directory;
 use crate::store::keys::rewrap::last_wrap;
 use crate::store::keys::{KeyOptions, Problems};
@@ -140,8 +141,9 @@ impl Inner {
         };
         // Which header is there is not known then, nor what closing would have to seal.
         replaced.inspect_err(|_| self.records.poison())?;
-        drop(directory);
+        // Under the directory's lock, so that whoever compares the two sees both before or both after.
         *self.header.write().unwrap_or_else(std::sync::PoisonError::into_inner) = StoredHeader { header, stored };
+        drop(directory);
         Ok(())
     }
 
@@ -150,7 +152,6 @@ impl Inner {
             let text = format!("The root key of a store is wrapped under at most {WRAPS_MAX} keys.");
             return Err(Error::limit_exceeded(text));
         }
-        let _unsteady = self.unsteady();
         let header = Header { wraps, ..self.header().header.clone() };
         let recipients = header.recipients();
         self.replace_header(header, &self.records.roots().newest.header)?;
@@ -165,14 +166,24 @@ impl Inner {
 
     /// The root key, opened by whichever key opens it.
     pub(super) fn open_root_key(&self) -> Result<DataKey> {
-        let mut first_failure = None;
-        for wrap in self.root_wraps() {
-            match self.envelope.open_root(&wrap.wrapped) {
+        self.open_root_by(&self.root_wraps())
+    }
+
+    /// The root key, opened by one of these. What a provider gives is believed if the header is by it.
+    fn open_root_by(&self, wraps: &[RootWrap]) -> Result<DataKey> {
+        let StoredHeader { header, stored } = self.header().clone();
+        let mut failures = Failures::default();
+        for wrap in wraps {
+            let opened = self.envelope.open_root(&wrap.wrapped).and_then(|root| {
+                let keys = derive(&root, &header.store, header.generation)?;
+                Header::read(&stored)?.authenticate(&keys.header).map(|_| root)
+            });
+            match opened {
                 Ok(root) => return Ok(root),
-                Err(error) => _ = first_failure.get_or_insert(error),
+                Err(error) => failures.add(error),
             }
         }
-        Err(first_failure.unwrap_or_else(|| Error::corrupted("the store's header names no key")))
+        Err(failures.into_error())
     }
 
     /// Makes a key a recipient, and wraps the root key for it.
@@ -191,12 +202,18 @@ impl Inner {
         // The newest, should an operation have been interrupted that gave it another.
         let main = wraps.iter().rfind(|wrap| wrap.role == KeyRole::Secret);
         let mut keys = Vec::with_capacity(wraps.len());
-        match &self.root_key_id {
+        let named = match &self.root_key_id {
             Some(key) => {
-                let present = main.filter(|main| main.requested == *key).map_or("", |main| &*main.wrapped.key_arn);
-                keys.push((successor(key, present), KeyRole::Secret));
+                let led_to = main.filter(|main| main.requested == *key).map(|main| Arc::clone(&main.wrapped.key_arn));
+                Some((key, led_to))
             }
-            None => keys.extend(main.map(|wrap| (successor(&wrap.requested, &wrap.wrapped.key_arn), wrap.role))),
+            None => main.map(|main| (&main.requested, Some(Arc::clone(&main.wrapped.key_arn)))),
+        };
+        if let Some((key, led_to)) = named {
+            // What the name leads to now counts, if it leads anywhere.
+            let now = self.envelope.resolve_for_store(key).ok().map(|handle| handle.arn);
+            let arn = if options.replaced.is_some() { now.or(led_to) } else { None };
+            keys.push((successor(key, arn.as_deref().unwrap_or_default()), KeyRole::Secret));
         }
         for wrap in wraps.iter().filter(|wrap| wrap.role == KeyRole::Recovery) {
             keys.push((successor(&wrap.requested, &wrap.wrapped.key_arn), wrap.role));
@@ -283,8 +300,15 @@ impl Inner {
         if kept.len() == wraps.len() {
             return Ok(false);
         }
-        if !self.any_opens(&kept)? {
+        let kept = if self.any_opens(&kept)? {
+            kept
+        } else {
             problems.add(ROOT, None, last_wrap(key));
+            // The key of the store can cease to be a recipient all the same.
+            let is_recipient = |wrap: &RootWrap| is_meant(wrap) && wrap.role == KeyRole::Recovery;
+            wraps.iter().filter(|wrap| !is_recipient(wrap)).cloned().collect()
+        };
+        if kept.len() == wraps.len() {
             return Ok(false);
         }
         if is_dry_run {
@@ -295,17 +319,11 @@ impl Inner {
 
     /// Whether the root key can be opened by one of these. That the provider is failing is not the same as that none does.
     fn any_opens(&self, wraps: &[RootWrap]) -> Result<bool> {
-        let mut outage = None;
-        for wrap in wraps {
-            match self.envelope.open_root(&wrap.wrapped) {
-                Ok(_) => return Ok(true),
-                Err(error) if matches!(error.kind(), ErrorKind::KeyProviderOutage(_) | ErrorKind::Entropy) => {
-                    outage.get_or_insert(error);
-                }
-                Err(_) => {}
-            }
+        match self.open_root_by(wraps) {
+            Ok(_) => Ok(true),
+            Err(error) if is_outage(error.kind()) => Err(error),
+            Err(_) => Ok(false),
         }
-        outage.map_or(Ok(false), Err)
     }
 }
 

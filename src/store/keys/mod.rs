@@ -52,7 +52,8 @@ impl KeyOptions {
         self
     }
 
-    /// Whether to report what would be done, and do nothing. Default: `false`.
+    /// Whether to report what would be done, and do nothing. Default: `false`. (Keys are looked for, and a provider that makes
+    /// default keys on first use may make one.)
     #[must_use]
     pub fn dry_run(mut self, is_dry_run: bool) -> Self {
         self.is_dry_run = is_dry_run;
@@ -84,6 +85,15 @@ impl KeyOptions {
         }
     }
 
+    /// Refuses what cannot be meant, before anything is changed.
+    fn check(&self) -> Result<()> {
+        if let Some((from, to)) = &self.replaced {
+            refuse_empty(from)?;
+            refuse_empty(to)?;
+        }
+        self.tenants().map(drop)
+    }
+
     fn tenants(&self) -> Result<Vec<Tenant>> {
         self.tenants.iter().map(|(account, region)| Tenant::parse(account, region)).collect()
     }
@@ -92,6 +102,14 @@ impl KeyOptions {
     fn scope(&self) -> String {
         self.tenants.iter().map(|(account, region)| format!("{account}/{region}\n")).collect()
     }
+}
+
+/// An empty name would mean the default key, which has a name of its own.
+fn refuse_empty(key: &str) -> Result<()> {
+    if key.is_empty() {
+        return Err(Error::configuration("a key is named by its id, ARN, alias or the ARN of an alias"));
+    }
+    Ok(())
 }
 
 /// A version that an operation on keys had to leave as it was.

@@ -1,11 +1,13 @@
 //! Another passphrase for everything that is under one.
 
 use crate::envelope::passphrase::PassphraseProvider;
-use crate::error::Result;
+use crate::envelope::provider::{Call, KeyProvider as _, KeyScope};
+use crate::error::{Error, Result};
 use crate::model::value::SecretString;
-use crate::store::SecretStore;
+use crate::model::version::KmsKeyId;
 use crate::store::keys::{KeyOptions, RewrapReport};
 use crate::store::progress::Progress;
+use crate::store::{Inner, SecretStore};
 
 impl SecretStore {
     /// Changes the passphrase of a store that was opened with `provider`: from now on everything is wrapped under a key
@@ -18,6 +20,7 @@ impl SecretStore {
     /// # Errors
     ///
     /// As for [`PassphraseProvider::change_to`] and [`rewrap`](Self::rewrap).
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): the store was opened with another provider.
     ///
     /// ```no_run
     /// use std::sync::Arc;
@@ -37,6 +40,24 @@ impl SecretStore {
     ) -> Result<RewrapReport> {
         let _work = self.inner.begin_key_work()?;
         provider.change_to(new)?;
+        self.inner.require_provider(provider)?;
         self.inner.rewrap_all(&KeyOptions::new(), progress)
+    }
+}
+
+impl Inner {
+    /// Refuses a provider that the store does not use: what it wraps with is not what the store would wrap with.
+    fn require_provider(&self, provider: &PassphraseProvider) -> Result<()> {
+        let key = KmsKeyId::Default;
+        let home = self.envelope.home();
+        let scope = KeyScope::new(home.partition(), home.account(), home.region());
+        let theirs = provider.resolve(&scope, key.as_key_ref(), &Call::new(&*self.entropy));
+        let ours = self.envelope.resolve_for_store(&key)?;
+        if theirs.is_ok_and(|theirs| theirs.version == ours.version) {
+            return Ok(());
+        }
+        Err(Error::configuration(
+            "the passphrase of another provider was changed than the one that the store was opened with",
+        ))
     }
 }

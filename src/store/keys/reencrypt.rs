@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::envelope::{Recipient, Renewal, Wanted};
 use crate::error::{Error, Result};
 use crate::model::tenant::Tenant;
-use crate::model::version::{Content, KeyRole};
+use crate::model::version::{Content, KeyRole, VersionId};
 use crate::records::Loaded;
 use crate::records::codec::Job;
 use crate::records::keys::JobKind;
@@ -137,7 +137,7 @@ impl Visitor for Reencrypt<'_> {
             counts.versions += 1;
             match self.wanted(manager.tenant(), content)? {
                 Ok(wanted) => changes.push((version.id.clone(), wanted)),
-                Err(error) => counts.problems.push((version.id.clone(), error)),
+                Err(error) => counts.problems.push((Some(version.id.clone()), error)),
             }
         }
         if self.options.is_dry_run {
@@ -154,7 +154,10 @@ impl Visitor for Reencrypt<'_> {
     fn done(&mut self, arn: &str, counts: Counts) {
         self.report.secrets += 1;
         self.report.versions += counts.changed;
-        counts.problems.into_iter().for_each(|(id, error)| self.problems.add(arn, Some(id.as_str()), error));
+        counts
+            .problems
+            .into_iter()
+            .for_each(|(id, error)| self.problems.add(arn, id.as_ref().map(VersionId::as_str), error));
     }
 
     fn passed(&mut self, place: &Place, _: u64) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::model::tenant::Tenant;
 use crate::model::version::{Content, KeyRole, KeyUse, KmsKeyId, VersionId};
 use crate::records::Loaded;
 use crate::store::keys::walk::{Change, Counts, Visit, Visitor};
-use crate::store::keys::{KeyOptions, KeyProblem, Problems, Resolved};
+use crate::store::keys::{KeyOptions, KeyProblem, Problems, Resolved, refuse_empty};
 use crate::store::progress::Progress;
 use crate::store::{Inner, SecretStore, SecretsManager};
 
@@ -126,6 +126,7 @@ impl SecretStore {
     /// ```
     pub fn add_recipient(&self, key: impl AsRef<str>, progress: &mut dyn FnMut(Progress)) -> Result<RewrapReport> {
         let _work = self.inner.begin_key_work()?;
+        refuse_empty(key.as_ref())?;
         self.inner.add_recipient(&KmsKeyId::parse(key.as_ref()), progress)
     }
 
@@ -190,7 +191,7 @@ impl Inner {
         which: Which,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<RewrapReport> {
-        options.tenants()?;
+        options.check()?;
         let mut problems = Problems::default();
         let mut report = RewrapReport::default();
         let is_of_store = which == Which::All && options.tenants.is_empty();
@@ -234,6 +235,8 @@ impl Inner {
         options: &KeyOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<DropReport> {
+        options.check()?;
+        refuse_empty(key)?;
         let mut visitor = Dropping { key, options, report: DropReport::default(), problems: Problems::default() };
         if options.tenants.is_empty() {
             // First of all, so that no version is wrapped for it any more.
@@ -363,8 +366,8 @@ pub(super) fn renew_versions(
                 counts.changed += 1;
                 sealed.push((id, version));
             }
-            Ok(Some(Renewed::Closed(error))) => counts.problems.push((id, error)),
-            Err(error) if super::is_key_in_the_way(error.kind()) => counts.problems.push((id, error)),
+            Ok(Some(Renewed::Closed(error))) => counts.problems.push((Some(id), error)),
+            Err(error) if super::is_key_in_the_way(error.kind()) => counts.problems.push((Some(id), error)),
             Err(error) => return Err(error),
         }
     }
@@ -380,13 +383,21 @@ impl Visitor for Rewrap<'_> {
             counts.versions += 1;
             let (wanted, problem) = self.wanted(manager.tenant(), content)?;
             if let Some(problem) = problem {
-                counts.problems.push((version.id.clone(), problem));
+                counts.problems.push((Some(version.id.clone()), problem));
             }
             if !is_as_wanted(content, &wanted) {
                 changes.push((version.id.clone(), wanted));
             }
         }
-        let successor = self.key_to_use(manager.tenant(), &loaded.secret)?;
+        let mut successor = self.key_to_use(manager.tenant(), &loaded.secret)?;
+        if successor != loaded.secret.kms_key_id
+            && let Err(error) = self.resolved.of_secret(self.store, manager.tenant(), &successor)?
+        {
+            if changes.is_empty() && counts.problems.is_empty() {
+                counts.problems.push((None, error));
+            }
+            successor = loaded.secret.kms_key_id.clone();
+        }
         if self.options.is_dry_run {
             counts.changed = changes.len() as u64;
             return Ok(Visit::Unchanged(counts));
@@ -409,7 +420,10 @@ impl Visitor for Rewrap<'_> {
         self.report.secrets += 1;
         self.report.versions += counts.versions;
         self.report.rewrapped_versions += counts.changed;
-        counts.problems.into_iter().for_each(|(id, error)| self.problems.add(arn, Some(id.as_str()), error));
+        counts
+            .problems
+            .into_iter()
+            .for_each(|(id, error)| self.problems.add(arn, id.as_ref().map(VersionId::as_str), error));
     }
 }
 
@@ -430,7 +444,7 @@ impl Visitor for Dropping<'_> {
             let kept = content.keys.iter().enumerate().filter(|(_, used)| !is_named(used, self.key));
             let kept: Vec<_> = kept.map(|(place, _)| Wanted::Kept(place)).collect();
             if kept.is_empty() {
-                counts.problems.push((version.id.clone(), last_wrap(self.key)));
+                counts.problems.push((Some(version.id.clone()), last_wrap(self.key)));
             } else if kept.len() < content.keys.len() {
                 changes.push((version.id.clone(), kept));
             }
@@ -452,7 +466,10 @@ impl Visitor for Dropping<'_> {
     fn done(&mut self, arn: &str, counts: Counts) {
         self.report.secrets += 1;
         self.report.versions += counts.changed;
-        counts.problems.into_iter().for_each(|(id, error)| self.problems.add(arn, Some(id.as_str()), error));
+        counts
+            .problems
+            .into_iter()
+            .for_each(|(id, error)| self.problems.add(arn, id.as_ref().map(VersionId::as_str), error));
     }
 }
 

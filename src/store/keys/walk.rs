@@ -40,7 +40,7 @@ pub(super) struct Counts {
     /// Those that change.
     pub(super) changed: u64,
     /// Those that should change and cannot, and why.
-    pub(super) problems: Vec<(VersionId, Error)>,
+    pub(super) problems: Vec<(Option<VersionId>, Error)>,
 }
 
 /// What a visitor does with a secret.
@@ -105,6 +105,8 @@ impl Inner {
                 meter.advance(names.len() as u64);
             }
         }
+        // Whatever is reported is there, also where changes are acknowledged before they are durable.
+        self.records.flush()?;
         meter.finish();
         Ok(())
     }

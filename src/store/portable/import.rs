@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::envelope::provider::{KeyHandle, KeyProvider};
+use crate::envelope::root::KeyTime;
 use crate::envelope::{Identity, SealedVersion, require_usable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::portable::Portable;
@@ -162,7 +163,7 @@ impl SecretStore {
         options: &ImportOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ImportReport> {
-        let mut import = Import { store: self, key: options.key()?, handles: HashMap::new() };
+        let mut import = Import { store: self, key: options.key()?, handles: HashMap::new(), time: None };
         let plan = import.plan(source, progress)?;
         if options.is_dry_run || plan.created == 0 {
             return Ok(plan);
@@ -220,7 +221,9 @@ struct Import<'a> {
     store: &'a SecretStore,
     /// The key of every secret, if it is not its own.
     key: Option<KmsKeyId>,
+    /// Keys that were found, as of this time.
     handles: HashMap<(Arc<Tenant>, Option<String>), KeyHandle>,
+    time: Option<KeyTime>,
 }
 
 impl Import<'_> {
@@ -243,11 +246,12 @@ impl Import<'_> {
         let mut report = ImportReport::default();
         let mut objection = None;
         let mut seen = HashSet::new();
+        let roots = self.store.inner.records.roots();
         let mut created: HashMap<Arc<Tenant>, u64> = HashMap::new();
         let mut meter = Meter::new("reading the export", source.length(), progress);
         while let Some(portable) = self.next(source)? {
             let secret = &portable.secret;
-            if !seen.insert(self.store.inner.records.key_of(&secret.tenant, &secret.name)) {
+            if !seen.insert(self.store.inner.records.key_of(&roots, &secret.tenant, &secret.name)) {
                 return Err(source.refuse("a secret is there twice"));
             }
             if objection.is_none() {
@@ -328,6 +332,7 @@ impl Import<'_> {
         let manager = self.manager(&portable.secret.tenant);
         let mut new: Option<(Secret, Vec<(VersionId, SealedVersion)>)> = None;
         for _ in 0..ROUNDS_MAX {
+            let roots = manager.records().roots();
             let old = match self.settle(&manager, portable)? {
                 Step::Done(fate) => return Ok(fate),
                 Step::Write(old) => old,
@@ -338,7 +343,7 @@ impl Import<'_> {
                 |sealed: &[(VersionId, SealedVersion)]| sealed.iter().all(|(_, version)| version.time == now);
             let key = match &old {
                 Some(old) => old.key.clone(),
-                None => manager.records().key_of(manager.tenant(), &portable.secret.name),
+                None => manager.records().key_of(&roots, manager.tenant(), &portable.secret.name),
             };
             let (secret, sealed) = match new.take() {
                 Some(new) if is_of_now(&new.1) => new,
@@ -369,8 +374,13 @@ impl Import<'_> {
     ) -> Result<(Secret, Vec<(VersionId, SealedVersion)>)> {
         let mut secret = portable.secret.clone();
         secret.uid = new_uid(manager.entropy())?;
-        let handle = self.handle(manager, &secret)?;
+        // Before the provider is asked: what it answers may be another thing afterwards.
         let roots = manager.records().roots();
+        if self.time != Some(roots.time()) {
+            self.handles.clear();
+            self.time = Some(roots.time());
+        }
+        let handle = self.handle(manager, &secret)?;
         let mut sealed = Vec::with_capacity(portable.values.len());
         for (version, value) in secret.versions.iter_mut().zip(&portable.values) {
             let Some(value) = value else { continue };
