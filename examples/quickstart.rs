@@ -40,7 +40,8 @@ fn main() -> Outcome {
         let keyring = LocalKeyring::open_or_create(&keyring_file)?;
         Ok(SecretStore::builder(&directory).key_provider(keyring).open()?)
     };
-    let store = open()?;
+    let store = open()
+        .map_err(|error| format!("{error}. Remove {} and try again, or give another directory", directory.display()))?;
     let secrets = store.default_secrets_manager();
 
     create(&secrets, &mut out)?;

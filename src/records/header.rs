@@ -225,7 +225,8 @@ fn whole_copy(bytes: &[u8]) -> Option<(&[u8], &[u8; MAC_BYTES])> {
 }
 
 fn parse_body(body: &[u8]) -> Result<Header> {
-    let malformed = || Error::corrupted("the store's header cannot be read");
+    let malformed =
+        || Error::corrupted("the store's header cannot be read: it is damaged, or of a build before the first release");
     let mut fields = Fields::new(body);
     let mut number = |_: &str| fields.array().map(u16::from_be_bytes).ok_or_else(malformed);
     for _ in 0..MAGIC.len() / 2 {

@@ -69,6 +69,20 @@ fn everything_is_brought_over_to_a_new_keyring_and_the_lost_one_is_forgotten() {
     assert_eq!(keys, [("key-file".to_owned(), 2, true), ("local-keyring".to_owned(), 2, false)]);
 }
 
+/// As the help of `add-recipient` says it.
+#[test]
+fn a_new_keyring_takes_over_with_a_key_for_every_alias() {
+    let folder = protected("");
+    folder.vault("keys create --alias alias/pay").quiet();
+    folder.vault_with(&format!("create p --kms-key-id alias/pay {ALSO}"), b"paid").quiet();
+    fs::rename(folder.join("vault.keyring"), folder.join("lost")).unwrap();
+    folder.vault("keys create --keyring new.keyring --alias alias/pay").ok();
+    folder.vault(&format!("keys rewrap --keyring new.keyring {ALSO}")).quiet();
+    for (id, value) in [("a", "s3cret"), ("p", "paid")] {
+        assert_eq!(folder.vault(&format!("get {id} --keyring new.keyring")).quiet().text(), value, "{id}");
+    }
+}
+
 #[test]
 fn values_are_not_stored_while_the_recovery_key_cannot_be_found() {
     let folder = protected("");

@@ -36,7 +36,8 @@ Exit codes:
 
 /// What to do about a damaged store.
 pub(crate) const DAMAGED: &str = "`strongroom verify` says what is wrong; `strongroom restore-backup` makes a new store \
-    from a backup, `strongroom salvage` one from what can still be read";
+    from a backup, `strongroom salvage` one from what can still be read; `strongroom keys restore-header` puts a copy of the \
+    header back";
 
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -104,6 +105,16 @@ fn is_of_the_engine(error: &Error) -> bool {
     matches!(source, Some(BackendError::Engine { .. } | BackendError::Panicked { .. }))
 }
 
+fn hint_for_state(reason: KeyFaultReason) -> Option<&'static str> {
+    match reason {
+        KeyFaultReason::Disabled => Some("`strongroom keys enable KEY`, if it is a key of a keyring"),
+        KeyFaultReason::PendingDeletion => {
+            Some("`strongroom keys cancel-deletion KEY`, and then `keys enable KEY`, if it is a key of a keyring")
+        }
+        _ => None,
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         use ErrorKind as K;
@@ -112,11 +123,12 @@ impl From<Error> for Failure {
             K::ResourceExists | K::InvalidRequest | K::StoreExists => (Code::Conflict, None),
             K::Validation | K::InvalidParameter | K::InvalidNextToken | K::LimitExceeded => (Code::Invalid, None),
             K::KeyAccessDenied(_) => {
-                (Code::Key, Some("a keyring has the keys that were made in it; with --key-file every id is a key"))
+                let hint = "`strongroom keys list` shows the keys of a keyring, `keys create --alias` makes one; a recovery key \
+                            in a file of its own needs --also-key-file alias/NAME=FILE";
+                (Code::Key, Some(hint))
             }
-            K::InvalidKey(_) | K::EncryptionFailure(_) | K::DecryptionFailure(_) | K::KeyProviderOutage(_) => {
-                (Code::Key, None)
-            }
+            K::EncryptionFailure(fault) | K::DecryptionFailure(fault) => (Code::Key, hint_for_state(fault.reason)),
+            K::InvalidKey(_) | K::KeyProviderOutage(_) => (Code::Key, None),
             K::KeyFile => (Code::Key, None),
             K::WrongKey(fault) if fault.reason == KeyFaultReason::WrongPassphrase => {
                 (Code::Key, Some("give the passphrase with which the store was made, or to which it was changed"))
@@ -144,7 +156,10 @@ impl From<Error> for Failure {
             }
             K::WrongKey(_) => format!("this is not the key of the store, or not the passphrase: {error}"),
             K::KeyAccessDenied(fault) | K::EncryptionFailure(fault) | K::DecryptionFailure(fault) => {
-                format!("{error} (key `{}`)", fault.key)
+                match std::error::Error::source(&error) {
+                    Some(why) => format!("{error} (key `{}`: {why})", fault.key),
+                    None => format!("{error} (key `{}`)", fault.key),
+                }
             }
             _ => error.to_string(),
         };

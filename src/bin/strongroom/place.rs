@@ -59,6 +59,15 @@ pub(crate) fn open_changing(place: &Place, new: &NewPassphrase) -> Result<Secret
 
 /// The keyring of a store that is there, which may be open elsewhere.
 pub(crate) fn open_keyring(place: &Place) -> Result<LocalKeyring, Failure> {
+    find_keyring(place, false)
+}
+
+/// The same, or a new one where one is named that is not there: for a store whose keyring is lost.
+pub(crate) fn open_or_make_keyring(place: &Place) -> Result<LocalKeyring, Failure> {
+    find_keyring(place, true)
+}
+
+fn find_keyring(place: &Place, may_make: bool) -> Result<LocalKeyring, Failure> {
     require_store(place)?;
     let Key { keyring, key_file, passphrase, passphrase_fd, .. } = place.key.or_from_environment()?;
     let other = match key_file {
@@ -72,7 +81,15 @@ pub(crate) fn open_keyring(place: &Place) -> Result<LocalKeyring, Failure> {
         ))
         .hint("a key file or a passphrase is one key, which stands for every KMS key id, ARN and alias"));
     }
-    existing_keyring(keyring.unwrap_or(beside(&named(&place.dir)?)).as_path())
+    match keyring {
+        Some(path) if may_make && !path.exists() => {
+            let keyring = LocalKeyring::open_or_create(&path)?;
+            tell_made("a keyring", &path);
+            Ok(keyring)
+        }
+        Some(path) => existing_keyring(&path),
+        None => existing_keyring(&beside(&named(&place.dir)?)),
+    }
 }
 
 fn existing_keyring(path: &Path) -> Result<LocalKeyring, Failure> {
@@ -256,6 +273,10 @@ pub(crate) fn make_others(place: &Place) -> Result<(), Failure> {
     let missing: Vec<_> = key.also_key_file.iter().filter(|other| !other.path.exists()).collect();
     if missing.is_empty() {
         return Ok(());
+    }
+    if let Some(AlsoKeyFile { path, .. }) = missing.iter().find(|other| other.alias.is_none()) {
+        return Err(Failure::usage(format!("there is no key file `{}`, and no name for a new one", path.display()))
+            .hint(format!("--also-key-file alias/recovery={} makes one of that name", path.display())));
     }
     let there = key.also_key_file.iter().filter(|other| other.path.exists()).cloned().collect();
     open_store(&Place { key: Key { also_key_file: there, ..key.clone() }, ..place.clone() })?.close()?;

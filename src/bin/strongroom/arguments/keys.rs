@@ -225,8 +225,10 @@ A recovery key in a file of its own, which can be locked away:
 Values are stored with the same option from then on; none is needed to read. Forgotten, storing
 fails: what the recovery key does not open would be noticed too late.
 
-If all other keys are lost, --key-file recovery.key opens the store. With a new keyring, `strongroom
-keys rewrap --keyring new.keyring --also-key-file alias/recovery=recovery.key` brings everything over.";
+If all other keys are lost, --key-file recovery.key opens the store, for reading. A new keyring takes
+over, with a key for each alias that secrets use (`strongroom list --json` shows them):
+  $ strongroom keys create --keyring new.keyring --alias alias/payments
+  $ strongroom keys rewrap --keyring new.keyring --also-key-file alias/recovery=recovery.key";
 
 const ROTATE_ROOT_HELP: &str = "\
 Every record is sealed anew, under keys that are derived from the new root key; values and their

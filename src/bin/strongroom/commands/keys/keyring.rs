@@ -61,7 +61,7 @@ fn row(key: &KeyDescription) -> Vec<String> {
 pub(crate) fn create(arguments: Create) -> Result<(), Failure> {
     let Create { alias, report: format, holder } = arguments;
     let place = &holder.place;
-    let keyring = place::open_keyring(place)?;
+    let keyring = place::open_or_make_keyring(place)?;
     place::require_tenant(&place.account, &place.region)?;
     let scope = KeyScope::of(&place.account, &place.region);
     if let Some(alias) = &alias {

@@ -41,10 +41,8 @@ pub(super) fn rehearse(
     store.close()?;
     print_census("now", &census, is_json)?;
     if is_json {
-        let KeyCensus { secrets, versions, root_generation, .. } = census;
-        let line = serde_json::json!({
-            "dry_run": true, "secrets": secrets, "versions": versions, "generation": root_generation,
-        });
+        let KeyCensus { secrets, versions, .. } = census;
+        let line = serde_json::json!({ "dry_run": true, "secrets": secrets, "versions": versions });
         return output::json_line(&line);
     }
     output::line(would(&census))
