@@ -1,5 +1,7 @@
 //! Passphrases in a build without the feature `passphrase`: PBKDF2 is there, and Argon2id is refused by its name.
 
+use std::sync::Mutex;
+
 use strongroom::testing::key_provider_conformance;
 use strongroom::{
     Call, CreateSecretRequest, DataKey, EncryptionContext, ErrorKind, GetSecretValueRequest, KeyError, KeyFaultReason,
@@ -16,18 +18,20 @@ fn argon2id_blob() -> Vec<u8> {
     blob
 }
 
-/// Wraps as if with Argon2id: what a build with the feature left behind. The root key is readable if that is asked for.
+/// Wraps as if with Argon2id: what a build with the feature left behind. The root key is readable if that is asked for;
+/// otherwise only this provider, which has just wrapped it, knows it.
 #[derive(Debug)]
 struct Planted {
     root: StaticKey,
     passphrase: PassphraseProvider,
     is_root_readable: bool,
+    wrapped: Mutex<Option<DataKey>>,
 }
 
 impl Planted {
     fn new(is_root_readable: bool) -> Self {
         let passphrase = PassphraseProvider::cheap_for_tests(PASSPHRASE).unwrap();
-        Self { root: StaticKey::new([7; 32]), passphrase, is_root_readable }
+        Self { root: StaticKey::new([7; 32]), passphrase, is_root_readable, wrapped: Mutex::default() }
     }
 }
 
@@ -47,8 +51,11 @@ impl KeyProvider for Planted {
         context: &EncryptionContext<'_>,
         call: &Call<'_>,
     ) -> Result<WrappedKey, KeyError> {
-        if self.is_root_readable && context.pairs().len() == 1 {
-            return self.root.wrap(key, data_key, context, call);
+        if context.pairs().len() == 1 {
+            if self.is_root_readable {
+                return self.root.wrap(key, data_key, context, call);
+            }
+            *self.wrapped.lock().unwrap() = DataKey::from_slice(data_key.expose());
         }
         Ok(WrappedKey::new("passphrase", key.arn.clone(), "1", argon2id_blob()))
     }
@@ -61,6 +68,7 @@ impl KeyProvider for Planted {
     ) -> Result<DataKey, KeyError> {
         match &*wrapped.provider {
             "static" => self.root.unwrap(wrapped, context, call),
+            _ if context.pairs().len() == 1 => self.wrapped.lock().unwrap().take().ok_or(KeyError::NotFound),
             _ => self.passphrase.unwrap(wrapped, context, call),
         }
     }
@@ -108,7 +116,6 @@ fn what_argon2id_wrapped_is_named_as_such() {
 #[test]
 fn a_store_that_needs_argon2id_says_which_feature_is_missing() {
     let backend = MemoryBackend::new();
-    // A new store is opened by the key that it has just made, so it is made in any case.
     SecretStore::with_backend(backend.clone()).key_provider(Planted::new(false)).open().unwrap().close().unwrap();
     let provider = PassphraseProvider::new(PASSPHRASE).unwrap();
     let error = SecretStore::with_backend(backend).key_provider(provider).open().unwrap_err();
