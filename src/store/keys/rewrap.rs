@@ -98,9 +98,9 @@ impl SecretStore {
     /// Adds a key that opens the store and everything in it besides each secret's own key: a recovery key, for the day on
     /// which the others are lost. Versions that are made later are wrapped for it too, as long as it is a recipient.
     ///
-    /// `key` is a key id, ARN, alias or alias ARN, which the key provider looks for in the builder's account and Region. It
-    /// must be usable whenever a value is written; that it can be *un*wrapped is not required, so that a provider may keep
-    /// the other half of it elsewhere. Adding it again goes on where it was interrupted. A key that is a recipient under
+    /// `key` is a key id, ARN, alias or alias ARN, which the key provider looks for in the account and Region of the store's own
+    /// key. It must be usable whenever a value is written. A provider that keeps the half of it that unwraps elsewhere answers
+    /// `AccessDenied` where it is asked to unwrap, and is believed; one that has another key of that name is refused. Adding it again goes on where it was interrupted. A key that is a recipient under
     /// another name stays one under that name.
     ///
     /// # Limits
