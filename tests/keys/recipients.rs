@@ -1,9 +1,6 @@
 //! Keys that open everything besides each secret's own, and wraps that are given up.
 
-use std::thread;
-use std::time::Duration;
-
-use strongroom::testing::{FaultyProvider, RecordingBackend};
+use strongroom::testing::RecordingBackend;
 use strongroom::{
     DeleteSecretRequest, ErrorKind, GetSecretValueRequest, KeyCensus, KeyFaultReason, KeyOperation, KeyOptions,
     LocalKeyring, PutSecretValueRequest, RouterProvider, SecretStore, StaticKey, VerifyOptions,
@@ -152,28 +149,6 @@ fn nobody_wraps_for_a_recipient_in_its_name() {
     let report = store.rewrap(&KeyOptions::new(), &mut |_| {}).unwrap();
     assert_eq!((report.rewrapped_versions, report.problems_total), (0, 0));
     assert_clean(&store);
-}
-
-/// A value that is being sealed while a key becomes a recipient would be stored after everything was gone through.
-#[test]
-fn a_value_that_was_on_its_way_when_a_key_became_a_recipient_is_wrapped_for_it() {
-    let keyring = LocalKeyring::in_memory();
-    let recovery = keyring.create_key(home()).unwrap();
-    let provider = FaultyProvider::new(keyring.clone(), 1);
-    let world = World::over(provider.clone());
-    world.create("other", "").unwrap();
-    world.create("slow", "").unwrap();
-    provider.hold(id(2));
-    thread::scope(|scope| {
-        let put = scope.spawn(|| world.put("slow", 2, &[]));
-        assert!(provider.wait_for_held(1, Duration::from_secs(60)));
-        world.store.add_recipient(&recovery, &mut |_| {}).unwrap();
-        assert_eq!(under(&world.store, &recovery), (2, true));
-        provider.release();
-        put.join().unwrap().unwrap();
-    });
-    assert_eq!(under(&world.store, &recovery), (3, true));
-    assert_eq!(world.read("slow").unwrap(), "2");
 }
 
 #[test]
