@@ -81,17 +81,34 @@ pub(super) fn cannot(doing: &str, path: &Path) -> impl Fn(std::io::Error) -> Err
     move |error| Error::new(ErrorKind::Storage, format!("{text}: {error}")).with_source(error)
 }
 
+/// A new file of a name that the caller gave, which must be free.
+pub(super) fn new_file(path: &Path) -> Result<files::NewFile> {
+    files::NewFile::create(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Error::new(ErrorKind::BackupFile, format!("`{}` exists already", path.display())).with_source(error)
+        }
+        _ => cannot("write", path)(error),
+    })
+}
+
+/// A file that the caller gave for reading.
+pub(super) fn given_file(what: &str, path: &Path) -> Result<File> {
+    files::open_given(path).map_err(|error| {
+        let text = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("there is no {what} `{}`", path.display()),
+            std::io::ErrorKind::InvalidInput => format!("`{}`: {error}", path.display()),
+            _ => return cannot("read", path)(error),
+        };
+        Error::new(ErrorKind::BackupFile, text).with_source(error)
+    })
+}
+
 impl Inner {
     fn backup(&self, path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<BackupReport> {
         self.records.usable()?;
         // Neither the header nor the places of records change as long as this is held.
         let _steady = self.steady();
-        let new = files::NewFile::create(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                Error::new(ErrorKind::BackupFile, format!("`{}` exists already", path.display())).with_source(error)
-            }
-            _ => cannot("write", path)(error),
-        })?;
+        let new = new_file(path)?;
         let head = self.write_backup(&new, path, progress)?;
         new.sync().map_err(cannot("write", path))?;
         let (checked, bytes) = self.check_backup(&new, path, progress)?;
@@ -199,16 +216,7 @@ impl Maker {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Opened> {
         let open = || -> Result<_> {
-            let file = files::open_given(backup).map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => {
-                    Error::new(ErrorKind::BackupFile, format!("there is no backup `{}`", backup.display()))
-                        .with_source(error)
-                }
-                std::io::ErrorKind::InvalidInput => {
-                    Error::new(ErrorKind::BackupFile, format!("`{}`: {error}", backup.display())).with_source(error)
-                }
-                _ => cannot("read", backup)(error),
-            })?;
+            let file = given_file("backup", backup)?;
             let bytes = file.metadata().map_err(cannot("read", backup))?.len();
             Ok((Reader::new(BufReader::with_capacity(BUFFER_BYTES, file))?, bytes))
         };

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::envelope::provider::{DataKey, KeyHandle};
-use crate::error::{Error, ErrorKind, Result};
-use crate::files;
+use crate::error::{Error, Result};
 use crate::model::version::{KeyRole, KmsKeyId};
 use crate::records::header::{HEADER_BYTES_MAX, Header, RootWrap, WRAPS_MAX};
-use crate::store::backup::cannot;
+use crate::store::backup::{cannot, given_file, new_file};
 use crate::store::builder::{Builder, Failures, OpenMode, Place, derive, is_outage};
 use crate::store::directory::Directory;
 use crate::store::keys::rewrap::last_wrap;
@@ -29,8 +28,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::BackupFile`]: there is such a file already. [`ErrorKind::Storage`]: it cannot be written.
-    /// [`ErrorKind::Closed`].
+    /// [`ErrorKind::BackupFile`](crate::ErrorKind::BackupFile): there is such a file already. [`ErrorKind::Storage`](crate::ErrorKind::Storage): it cannot be written.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
     ///
     /// ```
     /// # use strongroom::{SecretStore, StaticKey};
@@ -44,12 +43,7 @@ impl SecretStore {
         let path = path.as_ref();
         self.inner.records.usable()?;
         let stored = self.inner.header().stored.clone();
-        let new = files::NewFile::create(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                Error::new(ErrorKind::BackupFile, format!("`{}` exists already", path.display())).with_source(error)
-            }
-            _ => cannot("write", path)(error),
-        })?;
+        let new = new_file(path)?;
         let write = || {
             new.file().write_all(&stored)?;
             new.sync()
@@ -71,26 +65,18 @@ impl Builder {
     ///
     /// In this order, the first that applies:
     ///
-    /// 1. [`ErrorKind::Configuration`]: as for [`open`](Self::open), or the store is not in a directory.
-    /// 2. [`ErrorKind::BackupFile`], [`ErrorKind::Storage`]: the copy cannot be read.
-    /// 3. [`ErrorKind::NotAStore`], [`ErrorKind::Corrupted`], [`ErrorKind::UnsupportedFormat`]: it is no header, or damaged.
-    /// 4. [`ErrorKind::AlreadyOpen`]: the store is open.
-    /// 5. [`ErrorKind::WrongKey`] and its like: the key provider does not open it.
-    /// 6. [`ErrorKind::Corrupted`]: it is the header of another store, or of another time: the anchor does not fit.
+    /// 1. [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): as for [`open`](Self::open), or the store is not in a directory.
+    /// 2. [`ErrorKind::BackupFile`](crate::ErrorKind::BackupFile), [`ErrorKind::Storage`](crate::ErrorKind::Storage): the copy cannot be read.
+    /// 3. [`ErrorKind::NotAStore`](crate::ErrorKind::NotAStore), [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted), [`ErrorKind::UnsupportedFormat`](crate::ErrorKind::UnsupportedFormat): it is no header, or damaged.
+    /// 4. [`ErrorKind::AlreadyOpen`](crate::ErrorKind::AlreadyOpen): the store is open.
+    /// 5. [`ErrorKind::WrongKey`](crate::ErrorKind::WrongKey) and its like: the key provider does not open it.
+    /// 6. [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted): it is the header of another store, or of another time: the anchor does not fit.
     ///
     /// Then, as for [`open`](Self::open): the store is opened.
     pub fn restore_header(self, copy: impl AsRef<Path>) -> Result<SecretStore> {
         let copy = copy.as_ref();
         let mut stored = Vec::new();
-        let file = files::open_given(copy).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::new(ErrorKind::BackupFile, format!("there is no file `{}`", copy.display())).with_source(error)
-            }
-            std::io::ErrorKind::InvalidInput => {
-                Error::new(ErrorKind::BackupFile, format!("`{}`: {error}", copy.display())).with_source(error)
-            }
-            _ => cannot("read", copy)(error),
-        })?;
+        let file = given_file("file", copy)?;
         let mut bounded = std::io::Read::take(file, HEADER_BYTES_MAX as u64);
         std::io::Read::read_to_end(&mut bounded, &mut stored).map_err(cannot("read", copy))?;
         self.mode(OpenMode::OpenExisting).open_by(|maker, place, patience, cache_bytes| {
