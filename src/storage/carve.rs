@@ -1,8 +1,13 @@
 //! What the engine's log still holds, read without the engine, whatever has happened to it.
 //!
-//! The engine refuses a damaged log, panics on it or cuts it off. This reader changes nothing and stops at nothing: every
-//! key and every value whose own bytes are there comes out. It does not judge: wrong bytes come out too, and so does what
-//! was never committed. Whoever asks authenticates every record.
+//! The engine refuses a damaged log, panics on it or cuts it off. This reader changes nothing and stops at nothing: a
+//! record comes out if its key and its value are there, each with the number before it that tells its length. It does not
+//! judge: wrong bytes come out too, and so does what was never committed. Whoever asks authenticates every record.
+//!
+//! What it takes besides: What all keys of a page begin with stands in the page and in the index over it; one of them has
+//! to be there, or another copy of the key. The number of a page may be lost, but not have become that of another page. A
+//! key of less than eight bytes is not found without the header of its message. Nor is the last message of a segment
+//! that is being written over, behind which what is left of older messages follows.
 //!
 //! The log is a file of segments. A segment is a header and messages; a message is a page, a change of one key of a page,
 //! or bookkeeping, and tells the number of the segment for which it was written. So messages can be put into their order
@@ -35,10 +40,10 @@ use survey::{Known, Piece};
 const LOG: &str = "db";
 
 /// Values of one key that are kept in mind.
-const VALUES_MAX: usize = 64;
+const VALUES_MAX: usize = 256;
 
 /// Of these, values that may be none.
-const GUESSES_MAX: usize = 32;
+const GUESSES_MAX: usize = 192;
 
 /// Last words of pages about one key that are kept in mind.
 const WORDS_MAX: usize = 4;
@@ -146,7 +151,7 @@ impl Carved {
         self.keys.iter().map(|(key, entry)| (key.as_slice(), entry.is_removed))
     }
 
-    /// Every distinct value that the log still holds for a key, the newest first, 64 at most.
+    /// Every distinct value that the log still holds for a key, the newest first, 256 at most.
     pub(crate) fn values(&self, key: &[u8]) -> impl Iterator<Item = io::Result<Vec<u8>>> {
         let places = self.keys.get(key).map(|entry| entry.places.as_slice()).unwrap_or_default();
         places.iter().rev().map(|place| self.value(place))
@@ -264,7 +269,7 @@ impl Reading {
 
     fn piece(&mut self, crc: &Crc, piece: &Piece, bytes: &mut [u8], start: u64) {
         if !piece.is_whole {
-            mend::mend(crc, bytes, piece.segment, piece.is_closed, &mut |bytes, found| self.found(bytes, found, start));
+            mend::mend(crc, bytes, piece.segment, piece.end, &mut |bytes, found| self.found(bytes, found, start));
             return;
         }
         let mut at = 0;
@@ -332,17 +337,20 @@ impl Reading {
             is_whole: message.is_whole,
         };
         let is_key = self.shape.is_key;
-        let pairs = head.leaf(message.bytes, message.body());
-        let pairs = match pairs {
-            Some(pairs) => pairs,
-            None if message.is_cut => items::first_pairs(message.bytes, message.body(), &head),
-            None => items::pairs(message.bytes, message.body(), &head, &|key| is_key(&whole(key))),
-        };
+        let in_place = head.leaf(message.bytes, message.body());
+        let is_in_place = in_place.is_some();
+        let mut pairs = in_place.unwrap_or_default();
+        if !is_in_place && message.is_cut {
+            pairs = items::first_pairs(message.bytes, message.body(), &head);
+        } else if !message.is_whole {
+            // Also where items fit: they may by chance, and not be where they were.
+            pairs.extend(items::pairs(message.bytes, message.body(), &head, &|key| is_key(&whole(key))));
+        }
         let mut places = HashMap::new();
         for (key, value) in pairs {
             let key = message.get(&key);
             let place = places.entry(value).or_insert_with_key(|value| self.place(message, value)).clone();
-            if message.is_whole || leaf.covers(&whole(key)) {
+            if message.is_whole || leaf.covers(&whole(key)) && is_key(&whole(key)) {
                 self.note(whole(key), Some(place), Word { page, base: order, order, is_removed: false });
             } else {
                 // What its key begins with is damaged, or the key is.
@@ -352,6 +360,10 @@ impl Reading {
         }
         if page != NO_PAGE && !self.is_silent {
             self.pages.insert(page, leaf);
+        }
+        if !is_in_place && !message.is_cut {
+            // The number of items may be damaged.
+            self.tail(message.bytes, head.items..message.body().end, page, message.start);
         }
     }
 

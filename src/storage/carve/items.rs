@@ -10,7 +10,7 @@ use super::format::{PageHead, Reader};
 use crate::storage::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 
 /// Places that are tried for one item.
-const CANDIDATES_MAX: usize = 16;
+const CANDIDATES_MAX: usize = 192;
 
 /// Pairs that are tried for one leaf.
 const PAIRS_MAX: usize = 16 * 1024;
@@ -53,11 +53,9 @@ fn candidates(
     let to_end = items_to_end(bytes, head.items);
     let still_to_come = |at: usize| at.checked_sub(head.items).and_then(|index| to_end.get(index)).copied().flatten();
     let mut found = vec![Vec::new(); count];
-    let mut is_sure = vec![false; count];
 
     let mut reader = Reader::new(bytes, head.items);
-    for (index, (found, is_sure)) in found.iter_mut().zip(&mut is_sure).enumerate() {
-        *is_sure = still_to_come(reader.at).is_some_and(|rest| usize::from(rest) == count - index);
+    for (index, found) in found.iter_mut().enumerate() {
         let Some(item) = reader.item(RECORD_BYTES_MAX) else { break };
         if fits(index, &item) {
             found.push(item);
@@ -68,7 +66,7 @@ fn candidates(
     places.sort_unstable_by(|a, b| b.cmp(a));
     for (_, at) in places {
         let Some(index) = still_to_come(at).and_then(|rest| count.checked_sub(rest.into())) else { continue };
-        let (Some(found), Some(false)) = (found.get_mut(index), is_sure.get(index)) else { continue };
+        let Some(found) = found.get_mut(index) else { continue };
         if found.len() >= CANDIDATES_MAX {
             continue;
         }
@@ -125,6 +123,9 @@ const LAST_PAIRS_MAX: usize = 32;
 /// Places that are tried for one item of such a leaf.
 const LAST_CANDIDATES_MAX: usize = 4;
 
+/// Places that are tried for the only key that is left of such a leaf.
+const ONLY_CANDIDATES_MAX: usize = 12;
+
 /// Keys shorter than this are not known again without what they begin with.
 const KEY_BYTES_MIN: usize = 8;
 
@@ -147,6 +148,7 @@ pub(super) fn last_pairs(bytes: &[u8], start: usize) -> Vec<(Range<usize>, Range
         }
     }
     let mut pairs = run_pairs(bytes, start, &to_end);
+    only_pairs(bytes, start, &to_end, by_count.get(1).map(|(_, values)| values.as_slice()), &mut pairs);
     for count in 1..=LAST_PAIRS_MAX {
         for from_end in 1..=count {
             let keys = by_count.get(count + from_end).map(|(keys, _)| keys.as_slice()).unwrap_or_default();
@@ -158,6 +160,26 @@ pub(super) fn last_pairs(bytes: &[u8], start: usize) -> Vec<(Range<usize>, Range
         }
     }
     pairs
+}
+
+/// What may be the only key that is left, and its value, which is the last one. It stands right behind the damage, where
+/// hardly anything leads to it, so the first places are the likeliest.
+fn only_pairs(
+    bytes: &[u8],
+    start: usize,
+    to_end: &[Option<u16>],
+    last_values: Option<&[Range<usize>]>,
+    pairs: &mut Vec<(Range<usize>, Range<usize>)>,
+) {
+    let mut tried = [0_usize; LAST_PAIRS_MAX + 2];
+    for (at, count) in (start..).zip(to_end) {
+        let Some(tried) = count.and_then(|count| tried.get_mut(usize::from(count))) else { continue };
+        let key = Reader::new(bytes, at).item(KEY_BYTES_MAX).filter(|key| key.len() >= KEY_BYTES_MIN);
+        if let Some(key) = key.filter(|_| *tried < ONLY_CANDIDATES_MAX) {
+            *tried += 1;
+            pair_up(&[key], last_values.unwrap_or_default(), pairs);
+        }
+    }
 }
 
 /// Runs that are tried for one leaf.

@@ -1,15 +1,23 @@
 //! Bytes between messages that are not as they were written: what can still be told of them.
 //!
 //! One wrong bit is found by the checksum and put right. Otherwise a header that makes sense is believed, and what its
-//! message holds is read item by item.
+//! message holds is read item by item. Where the length that it tells does not fit, the message is read as one without a
+//! header too.
 
 use std::ops::Range;
 
 use super::crc::{Crc, Ranges, WrongBit, wrong_bit};
 use super::format::{self, Header, KIND_CHANGE, KIND_PAGE, MESSAGE_HEADER_BYTES_MAX, PageHead};
+use super::survey::End;
 
 /// A message's header is at least so long.
 const HEADER_BYTES_MIN: usize = 8;
+
+/// Places that are tried for the end of the last message of all: the last byte that is not zero, and zeros behind it.
+const ENDS_MAX: usize = 4;
+
+/// Bytes that are looked through for the end of a leaf whose beginning is lost. No leaf is longer.
+const TAIL_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A page that is not told.
 pub(super) const NO_PAGE: u64 = u64::MAX;
@@ -28,8 +36,8 @@ pub(super) enum Found {
 }
 
 /// Reads damaged bytes that belong to a segment. Hands over what it finds, with the bytes as they are at that moment.
-pub(super) fn mend(crc: &Crc, bytes: &mut [u8], segment: u64, is_closed: bool, found: &mut dyn FnMut(&[u8], Found)) {
-    let mender = Mender { ranges: crc.ranges(bytes), crc, segment, is_closed };
+pub(super) fn mend(crc: &Crc, bytes: &mut [u8], segment: u64, end: End, found: &mut dyn FnMut(&[u8], Found)) {
+    let mender = Mender { ranges: crc.ranges(bytes), crc, segment, end };
     let mut at = 0;
     while bytes.get(at..).is_some_and(|rest| rest.iter().any(|byte| *byte != 0)) {
         let as_it_is = mender.plausible(bytes, at);
@@ -44,24 +52,33 @@ pub(super) fn mend(crc: &Crc, bytes: &mut [u8], segment: u64, is_closed: bool, f
             }
             found(bytes, Found::Mended(header, wrong));
         } else if let Some((header, is_cut)) = as_it_is {
-            at = header.body.end.max(at + 1);
+            let end = header.body.end.max(at + 1);
+            let is_in_place = mender.is_in_place(bytes, &header, is_cut);
             found(bytes, Found::Damaged(header, is_cut));
-        } else {
-            let next = (at + 1..bytes.len()).find(|next| mender.plausible(bytes, *next).is_some());
-            let end = next.unwrap_or(bytes.len());
-            if next.is_some() || is_closed {
-                mender.headless(bytes, at..end, found);
+            let next = if is_in_place { None } else { mender.next(bytes, at + 1) };
+            if !is_in_place {
+                mender.untold(bytes, at, next, found);
             }
-            at = end;
+            at = next.unwrap_or(end).min(end);
+        } else {
+            let next = mender.next(bytes, at + 1);
+            mender.untold(bytes, at, next, found);
+            at = next.unwrap_or(bytes.len());
         }
     }
+}
+
+/// Whether damaged bytes begin with a message of a segment of which one bit is wrong.
+pub(super) fn is_one_bit_off(crc: &Crc, bytes: &[u8], segment: u64) -> bool {
+    let mender = Mender { ranges: crc.ranges(bytes), crc, segment, end: End::Older };
+    mender.exact(&mut bytes.to_vec(), 0).is_some()
 }
 
 struct Mender<'a> {
     crc: &'a Crc,
     ranges: Ranges<'a>,
     segment: u64,
-    is_closed: bool,
+    end: End,
 }
 
 impl Mender<'_> {
@@ -71,7 +88,7 @@ impl Mender<'_> {
 
     /// The message that begins at a place, if at most one bit of it is wrong, and which. Leaves the bytes as they are.
     fn exact(&self, bytes: &mut [u8], at: usize) -> Option<(Header, Option<(usize, u8)>)> {
-        let is_last = |header: &Header| self.is_closed && header.body.end == bytes.len();
+        let is_last = |header: &Header| self.end == End::Closed && header.body.end == bytes.len();
         let header = Header::read(bytes, at).filter(|header| self.fits(header) || is_last(header));
         if let Some(header) = header {
             let length = header.body.len() + header.body.start.saturating_sub(Header::summed(at));
@@ -119,15 +136,47 @@ impl Mender<'_> {
         if header.segment != self.segment {
             return None;
         }
-        let end = header.body.end;
-        let is_followed = || end < bytes.len() && Header::read(bytes, end).is_some_and(|next| self.fits(&next));
-        let is_placed = end == bytes.len() && (self.is_closed || is_cut) || is_followed();
         let is_sound = match header.kind {
             KIND_PAGE => PageHead::read(bytes, &header.body).is_some(),
-            KIND_CHANGE => !is_cut && is_placed && format::change(bytes, &header.body).is_some(),
+            KIND_CHANGE => !is_cut && format::change(bytes, &header.body).is_some(),
             _ => false,
         };
         is_sound.then_some((header, is_cut))
+    }
+
+    /// Whether nothing contradicts the length that the header of what looks like a message tells.
+    fn is_in_place(&self, bytes: &[u8], header: &Header, is_cut: bool) -> bool {
+        let end = header.body.end;
+        let is_full = || {
+            let head = PageHead::read(bytes, &header.body);
+            head.is_some_and(|head| {
+                head.leaf(bytes, &header.body).is_some() || head.index(bytes, &header.body).is_some()
+            })
+        };
+        let is_placed =
+            || if end == bytes.len() { !is_cut || self.end == End::Open } else { self.plausible(bytes, end).is_some() };
+        header.kind != KIND_PAGE || is_placed() || is_full()
+    }
+
+    /// Where the next thing that looks like a message begins.
+    fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        (from..bytes.len()).find(|next| self.plausible(bytes, *next).is_some())
+    }
+
+    /// Bytes of which no header tells what they are, up to the next message.
+    fn untold(&self, bytes: &[u8], at: usize, next: Option<usize>, found: &mut dyn FnMut(&[u8], Found)) {
+        match (next, self.end) {
+            (Some(end), _) => self.headless(bytes, at..end, found),
+            (None, End::Closed) => self.headless(bytes, at..bytes.len(), found),
+            (None, End::Open) => {
+                let silent = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+                for end in (bytes.len().saturating_sub(silent)..=bytes.len()).take(ENDS_MAX) {
+                    self.headless(bytes, at..end, found);
+                }
+            }
+            // Without a header nothing tells the newer from the older.
+            (None, End::Older) => {}
+        }
     }
 
     /// Bytes that begin with a message whose header makes no sense, or in the middle of one.
@@ -143,7 +192,8 @@ impl Mender<'_> {
                 return found(bytes, Found::Damaged(header, false));
             }
         }
-        found(bytes, Found::Tail(range));
+        let start = range.start.max(range.end.saturating_sub(TAIL_BYTES_MAX));
+        found(bytes, Found::Tail(start..range.end));
     }
 }
 

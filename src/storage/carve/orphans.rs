@@ -54,20 +54,28 @@ impl Reading {
             // What was written again since is history, and needs no new keys.
             let is_history = self.pages.get(&page).is_some_and(|leaf| leaf.is_whole && leaf.order > order);
             if keys.is_empty() && !is_history {
-                // What does not tell its page may be of any.
-                let is_of_any = page == NO_PAGE;
-                let others = if is_of_any { rest.as_slice() } else { &[] };
-                let pages = told.iter().filter(|(other, ..)| is_of_any || *other == page).chain(others);
-                let pages = pages.take(LOOKS_MAX.saturating_sub(looks));
-                looks += told.len() + others.len();
-                let begun = pages.filter_map(|(_, lo, hi)| {
+                let is_key = self.shape.is_key;
+                let begun = |(_, lo, hi): &(u64, Vec<u8>, Vec<u8>)| {
                     let shared = lo.iter().zip(hi).take_while(|(a, b)| a == b).count();
                     let key = [lo.get(..shared)?, suffix.as_slice()].concat();
                     let is_for_it =
                         lo.as_slice() <= key.as_slice() && (hi.is_empty() || key.as_slice() < hi.as_slice());
-                    (is_for_it && (self.shape.is_key)(&key)).then_some(key)
-                });
-                keys = begun.take(BEGINNINGS_MAX).collect();
+                    (is_for_it && is_key(&key)).then_some(key)
+                };
+                let mut free = LOOKS_MAX.saturating_sub(looks);
+                if page != NO_PAGE {
+                    let of_page = told.iter().take(free).filter(|(other, ..)| *other == page);
+                    keys = of_page.filter_map(begun).take(BEGINNINGS_MAX).collect();
+                    looks += told.len();
+                    free = free.saturating_sub(told.len());
+                }
+                // What does not tell its page, or what is damaged and may tell a wrong one, may be of any.
+                let is_damaged = place.as_ref().is_some_and(|place| place.is_guess);
+                if keys.is_empty() && (page == NO_PAGE || is_damaged) {
+                    let of_any = told.iter().chain(&rest).take(free);
+                    keys = of_any.filter_map(begun).take(BEGINNINGS_MAX).collect();
+                    looks += told.len() + rest.len();
+                }
             }
             for key in keys {
                 self.note(key, place.clone(), Word { page, base: 0, order, is_removed });

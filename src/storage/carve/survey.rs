@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::crc::{Crc, Ranges};
 use super::format::{self, Header, KIND_CAP, MESSAGE_HEADER_BYTES_MAX, SEGMENT_HEADER_BYTES};
+use super::mend;
 
 /// Bytes of a segment that belong together.
 #[derive(Debug, Clone)]
@@ -17,8 +18,19 @@ pub(super) struct Piece {
     pub(super) range: Range<usize>,
     /// Whether nothing is wrong with them.
     pub(super) is_whole: bool,
-    /// For damaged bytes: whether a message begins right behind them.
-    pub(super) is_closed: bool,
+    /// For damaged bytes: what is behind them.
+    pub(super) end: End,
+}
+
+/// What is behind damaged bytes, so what is known of where their last message ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// A message of the same segment: the last one ends right before it.
+    Closed,
+    /// Nothing, up to the end of the segment or of the file: the last one ends about where the bytes end.
+    Open,
+    /// What is left of older messages, with no mark where it begins.
+    Older,
 }
 
 /// What a segment holds.
@@ -112,7 +124,7 @@ impl Walk<'_> {
 
     fn piece(&self, segment: u64, range: Range<usize>) -> Piece {
         let is_at_home = self.known.segment == Some(segment);
-        Piece { segment, is_at_home, base: self.base, range, is_whole: true, is_closed: true }
+        Piece { segment, is_at_home, base: self.base, range, is_whole: true, end: End::Closed }
     }
 
     fn add_damaged(&mut self, range: Range<usize>, next: Option<usize>) {
@@ -126,7 +138,8 @@ impl Walk<'_> {
         let owner = before.or(self.known.segment);
         // The engine may have been about to write here: what is behind its last message is older, or nothing.
         let is_tip = owner.is_some() && owner == self.known.newest && after != owner;
-        let is_begun = Header::read(self.bytes, range.start).is_some_and(|header| Some(header.segment) == owner);
+        let is_begun = Header::read(self.bytes, range.start).is_some_and(|header| Some(header.segment) == owner)
+            || owner.filter(|_| is_tip).is_some_and(|owner| mend::is_one_bit_off(self.crc, bytes, owner));
         let is_older = matches!((owner, after), (Some(owner), Some(after)) if after < owner);
         let is_damaged = match after {
             _ if is_margin => false,
@@ -137,14 +150,15 @@ impl Walk<'_> {
         };
         self.found.damaged_places += u64::from(is_damaged);
         if !is_silent {
-            // What is left of older messages belongs to those that follow.
-            let segment = match (before, after) {
-                (Some(before), _) if is_begun => before,
-                (_, Some(after)) => after,
-                (before, None) => before.or(self.known.segment).unwrap_or_default(),
+            // What is left of older messages belongs to those that follow. The newer ones may go on before it.
+            let (segment, end) = match after {
+                Some(after) => (after, End::Closed),
+                None => (owner.unwrap_or_default(), End::Open),
             };
-            let piece = Piece { is_whole: false, is_closed: next.is_some(), ..self.piece(segment, range) };
-            self.found.pieces.push(piece);
+            let newer = owner.filter(|owner| *owner != segment).map(|owner| (owner, End::Older));
+            for (segment, end) in newer.into_iter().chain([(segment, end)]) {
+                self.found.pieces.push(Piece { is_whole: false, end, ..self.piece(segment, range.clone()) });
+            }
         }
     }
 }
