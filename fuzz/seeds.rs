@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex};
 use chrono::TimeDelta;
 use strongroom::testing::{ManualClock, RecordingBackend, SeededEntropy, format, fuzzing};
 use strongroom::{
-    Backend, Call, CreateSecretRequest, DataKey, DeleteSecretRequest, EncryptionContext, GetSecretValueRequest,
-    KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope, PutSecretValueRequest, SecretStore, SecretsManager, StaticKey,
-    Tag, WrappedKey,
+    Backend, Call, CancelRotateSecretRequest, CreateSecretRequest, DataKey, DeleteSecretRequest, EncryptionContext,
+    ExternalSecretRotationMetadataItem, GetSecretValueRequest, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope,
+    PutSecretValueRequest, RotateSecretRequest, RotationCall, RotationError, RotationFunction, RotationRules,
+    SecretStore, SecretsManager, StaticKey, Tag, WrappedKey,
 };
 use strongroom_fuzz::START;
 
@@ -55,6 +56,16 @@ impl KeyProvider for Witness {
     }
 }
 
+/// A function that never succeeds.
+#[derive(Debug)]
+struct Fails;
+
+impl RotationFunction for Fails {
+    fn invoke(&self, _: &RotationCall) -> Result<(), RotationError> {
+        Err("the database does not answer".into())
+    }
+}
+
 type Records = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A store with secrets of several shapes: its root key, and its records.
@@ -65,10 +76,13 @@ fn filled() -> ([u8; 32], Records) {
         .key_provider(Witness { inner: StaticKey::new([7; 32]), wrapped: Arc::clone(&wrapped) })
         .clock(clock.clone())
         .entropy(SeededEntropy::new(1))
+        .rotation_function("arn:*", Fails)
+        .rotation_timeout(None)
         .open()
         .expect("a store is made");
     let secrets = store.default_secrets_manager();
     fill(&secrets, &clock);
+    rotate(&secrets, &store, &clock);
     let records = recorder.scan(&[], None, usize::MAX).expect("memory is read");
     let root = wrapped.lock().expect("nobody panicked")[0];
     (root, records.into_iter().map(|(key, value)| (key, value.as_ref().to_vec())).collect())
@@ -89,6 +103,30 @@ fn fill(secrets: &SecretsManager, clock: &ManualClock) {
     create(CreateSecretRequest::new("deleted").secret_string("v"));
     secrets.get_secret_value(GetSecretValueRequest::new("versions")).expect("it is read");
     secrets.delete_secret(DeleteSecretRequest::new("deleted")).expect("it is scheduled");
+}
+
+/// Secrets that rotate: by days and by an expression, tried, failed, cancelled, and by a partner.
+fn rotate(secrets: &SecretsManager, store: &SecretStore, clock: &ManualClock) {
+    let create = |request| drop(secrets.create_secret(request).expect("a secret is made"));
+    let begin = |request| drop(secrets.rotate_secret(request).expect("a rotation is begun"));
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function:rotate";
+    let rotate = |name: &str| RotateSecretRequest::new(name).rotation_lambda_arn(arn);
+    for name in ["failed", "cancelled", "begun", "tested"] {
+        create(CreateSecretRequest::new(name).secret_string("v"));
+    }
+    let weekly = RotationRules::new().schedule_expression("cron(0 4 ? * SUN#2 *)").duration("3h");
+    begin(rotate("failed").rotation_rules(RotationRules::new().automatically_after_days(30)));
+    store.maintain().expect("it is tried");
+    begin(rotate("cancelled").rotation_rules(weekly.clone()));
+    secrets.cancel_rotate_secret(CancelRotateSecretRequest::new("cancelled")).expect("it is cancelled");
+    begin(rotate("begun"));
+    clock.advance(TimeDelta::seconds(1));
+    begin(rotate("tested").rotation_rules(weekly.clone()).rotate_immediately(false));
+    create(CreateSecretRequest::new("partner").secret_string("v").r#type("Partner"));
+    let partner = RotateSecretRequest::new("partner").rotation_rules(weekly).rotate_immediately(false);
+    let partner = partner.external_secret_rotation_role_arn("arn:aws:iam::000000000000:role/rotate");
+    let items = ["key", "ключ"].map(|key| ExternalSecretRotationMetadataItem::new(key, "value"));
+    begin(partner.external_secret_rotation_metadata(items));
 }
 
 /// The records of a store without their seals, each behind the letter of its kind.

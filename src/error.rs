@@ -57,6 +57,11 @@ pub enum ErrorKind {
     KeyAccessDenied(KeyFault),
     /// The key is named in a way in which it cannot be used, for example by the ARN of another Region.
     InvalidKey(KeyFault),
+    /// The rotation function is not registered, or says that it cannot be called. Nothing was stored.
+    FunctionNotInvocable {
+        /// Its ARN, or the service that nobody is registered for.
+        function: String,
+    },
     /// A value could not be encrypted, because of its key.
     EncryptionFailure(KeyFault),
     /// A value could not be decrypted, because of its key or because the stored bytes do not authenticate.
@@ -199,7 +204,7 @@ impl Error {
             K::ResourceNotFound => "ResourceNotFoundException",
             K::ResourceExists => "ResourceExistsException",
             K::LimitExceeded => "LimitExceededException",
-            K::KeyAccessDenied(_) => "AccessDeniedException",
+            K::KeyAccessDenied(_) | K::FunctionNotInvocable { .. } => "AccessDeniedException",
             K::EncryptionFailure(_) => "EncryptionFailure",
             K::DecryptionFailure(_) => "DecryptionFailure",
             K::KeyProviderOutage(_)
@@ -288,6 +293,14 @@ impl Error {
             ErrorKind::ResourceNotFound,
             format!("Secrets Manager can't find the specified secret value for VersionId: {version}"),
         )
+    }
+
+    pub(crate) fn no_rotation_function() -> Self {
+        Self::invalid_request("No Lambda rotation function ARN is associated with this secret.")
+    }
+
+    pub(crate) fn managed_by_service() -> Self {
+        Self::invalid_request("This secret is managed by an AWS service, and you must use that service to update it.")
     }
 
     pub(crate) fn marked_for_deletion() -> Self {

@@ -3,7 +3,9 @@
 //! Values of secrets never pass through the parser's own buffers, which are not wiped: the parser hands over the text of
 //! such a member as it stands in the body, and it is decoded here, into one allocation of the right size.
 
+pub(crate) mod document;
 pub(crate) mod lines;
+mod rotation;
 
 use std::fmt;
 use std::io;
@@ -54,6 +56,13 @@ pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 ) -> Result<Option<Vec<T>>, D::Error> {
     let entries = Option::<Vec<Exact<T>>>::deserialize(deserializer)?;
     Ok(entries.map(|entries| entries.into_iter().map(|Exact(entry)| entry).collect()))
+}
+
+/// A structure, absent if it is `null`.
+pub(crate) fn structure<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Exact<T>>::deserialize(deserializer)?.map(|Exact(structure)| structure))
 }
 
 /// What is empty if it is `null`.

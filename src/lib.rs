@@ -12,7 +12,12 @@
 //!   Region, [`SecretStore::secrets_manager`]. Its methods are the operations of the API, their requests and responses are
 //!   named as the API names them.
 //! - **To understand a failure**: [`Error::code`] and [`Error::message`] are the service's, [`Error::kind`] says more.
+//! - **To change passwords regularly**: [`Builder::rotation_function`] with `SingleUser` or `AlternatingUsers` (feature
+//!   `json`), with `CommandFunction` or `LambdaEndpointFunction` (feature `cli`) for code outside this process, or with a
+//!   [`RotationFunction`] of your own.
 //! - **To do what is due**: [`SecretStore::maintain`].
+//! - **To be told of every operation**: [`Builder::observer`], with an [`Observer`] of your own, an `AuditFile` (feature
+//!   `json`) or a `TracingObserver` (feature `tracing`).
 //! - **To move secrets between stores**: [`SecretStore::export`] and [`SecretStore::import`].
 //!
 //! # Example
@@ -49,10 +54,12 @@
 //! # Features
 //!
 //! - default: the library alone.
-//! - `json`: the module `wire`, which speaks the service's protocol, and `serde` on requests and responses.
+//! - `json`: the module `wire`, which speaks the service's protocol, `serde` on requests and responses, and rotation
+//!   functions for secrets that are JSON documents.
 //! - `passphrase`: Argon2id for [`PassphraseProvider`], which derives with PBKDF2 without it.
 //! - `os-keyring`: `OsKeyringProvider`, a key in the keyring of the operating system.
-//! - `cli`: the `strongroom` command, with `json` and `passphrase`.
+//! - `tracing`: `TracingObserver`, operations as events.
+//! - `cli`: the `strongroom` command, with `json`, `passphrase` and `tracing`, and rotation functions that are programs or endpoints.
 //! - `testing`: the module `testing` with test doubles and conformance suites for the seams. It only adds items.
 
 mod api;
@@ -62,9 +69,14 @@ mod envelope;
 mod error;
 mod files;
 #[cfg(feature = "json")]
+mod functions;
+#[cfg(feature = "json")]
 mod json;
 mod model;
+mod observe;
 mod records;
+mod rotation;
+mod rotator;
 mod run;
 mod storage;
 mod store;
@@ -91,11 +103,36 @@ pub use crate::envelope::router::RouterProvider;
 pub use crate::envelope::static_key::StaticKey;
 pub use crate::envelope::timeout::TimeoutProvider;
 pub use crate::error::{Error, ErrorKind, KeyFault, KeyFaultReason, KeyOperation, Result};
+#[cfg(all(feature = "cli", unix))]
+pub use crate::functions::command::CommandFunction;
+#[cfg(feature = "cli")]
+pub use crate::functions::endpoint::LambdaEndpointFunction;
+#[cfg(feature = "json")]
+pub use crate::functions::{
+    alternating_users::{AlternatingUsers, UserTarget},
+    credential::Credential,
+    single_user::{CredentialTarget, SingleUser},
+};
 pub use crate::model::filter::{Filter, FilterKey, SortBy, SortOrder};
 pub use crate::model::limits;
+pub use crate::model::rotation::{ExternalSecretRotationMetadataItem, RotationRules};
 pub use crate::model::tag::Tag;
 pub use crate::model::value::{SecretBytes, SecretString, SecretValue};
+pub use crate::observe::Observer;
+#[cfg(feature = "json")]
+pub use crate::observe::chain::AuditHash;
+#[cfg(feature = "json")]
+pub use crate::observe::file::{AuditFailure, AuditFile, AuditFileOptions};
+pub use crate::observe::parameters::ParameterValue;
+pub use crate::observe::record::AuditRecord;
+pub use crate::observe::rotation::RotationEventKind;
+#[cfg(feature = "tracing")]
+pub use crate::observe::tracing::TracingObserver;
+#[cfg(feature = "json")]
+pub use crate::observe::verify::{AuditBreak, AuditBreakKind, AuditReport};
 pub use crate::records::anchor::ExternalAnchor;
+pub use crate::rotation::{RotationSchedule, RotationWindow};
+pub use crate::rotator::{RotationInProgress, RotationStatus};
 pub use crate::storage::memory::MemoryBackend;
 pub use crate::storage::sled::SledBackend;
 pub use crate::storage::{
@@ -104,8 +141,9 @@ pub use crate::storage::{
 pub use crate::store::{
     BackupReport, Builder, CheckRecords, CompactReport, ConflictReason, DropReport, ExportOptions, ExportReport,
     Finding, FindingKind, ImportConflict, ImportOptions, ImportReport, KeyCensus, KeyOptions, KeyProblem, KeyUsage,
-    KeyUse, MaintenanceReport, OpenMode, Progress, ReencryptReport, RewrapReport, RootKeyReport, SalvageReport,
-    SecretStore, SecretsManager, ShredReport, SkippedSecret, StoreStats, VerifyOptions, VerifyReport,
+    KeyUse, MaintenanceReport, OpenMode, Progress, ReencryptReport, RewrapReport, RootKeyReport, RotationCall,
+    RotationError, RotationFunction, RotationStep, SalvageReport, SecretStore, SecretsManager, ShredReport,
+    SkippedSecret, StoreStats, VerifyOptions, VerifyReport,
 };
 pub use crate::time::Timestamp;
 
@@ -119,7 +157,17 @@ struct Readme;
 #[doc = include_str!("../docs/EMULATORS.md")]
 struct Emulators;
 
+/// Those of the guide for audit records.
+#[cfg(all(doctest, feature = "json"))]
+#[doc = include_str!("../docs/AUDIT.md")]
+struct Audit;
+
 /// And those of the guide for key providers.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/KEYS.md")]
 struct Keys;
+
+/// And those of the guide for rotation, which moves a clock.
+#[cfg(all(doctest, feature = "testing", feature = "json"))]
+#[doc = include_str!("../docs/ROTATION.md")]
+struct Rotation;

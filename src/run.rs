@@ -14,6 +14,7 @@ use crate::model::secret::Secret;
 use crate::model::stages::{CURRENT, PENDING, PREVIOUS};
 use crate::model::value::SecretValue;
 use crate::model::version::{Content, KmsKeyId, Version, VersionId};
+use crate::observe::rotation::{RotationEvent, RotationEventKind};
 use crate::records::{Loaded, Outcome, SecretChange, StoredRecord};
 use crate::store::SecretsManager;
 use crate::time::Timestamp;
@@ -152,12 +153,38 @@ impl SecretsManager {
                 quota: Some((self.settings().secrets_max, moment.now)),
             };
             match self.records().commit(&change)? {
-                Outcome::Done => return Ok(response),
+                Outcome::Done => {
+                    self.tell_of_abandonment(reachable().map(|loaded| &loaded.secret), new.as_ref());
+                    return Ok(response);
+                }
                 Outcome::Stale => {}
                 Outcome::OverQuota => return Err(self.over_quota()),
             }
         }
         Err(Error::new(ErrorKind::Contended, "other calls kept changing the same secret"))
+    }
+
+    /// Tells observers if a rotation was ended by somebody.
+    fn tell_of_abandonment(&self, old: Option<&Secret>, new: Option<&Secret>) {
+        let Some((secret, job)) = old.and_then(|old| old.job().map(|job| (old, job))) else { return };
+        let is_kept = new.and_then(Secret::job).is_some_and(|kept| kept.token == job.token);
+        if !is_kept {
+            let (kind, attempt) = (RotationEventKind::RotationAbandoned, Some(job.attempts));
+            self.tell_of(secret, kind, job.token.as_str(), attempt, None);
+        }
+    }
+
+    /// Tells observers of an event in the rotation of a secret.
+    pub(crate) fn tell_of(
+        &self,
+        secret: &Secret,
+        kind: RotationEventKind,
+        version_id: &str,
+        attempt: Option<u32>,
+        reason: Option<&str>,
+    ) {
+        let (tenant, secret_arn, at) = (&*secret.tenant, secret.arn.as_str(), self.now());
+        self.observers().rotation(&RotationEvent { kind, tenant, secret_arn, version_id, attempt, reason, at });
     }
 
     fn over_quota(&self) -> Error {

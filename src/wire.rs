@@ -54,6 +54,7 @@ const SERIALIZATION: &str = "SerializationException";
 /// Operations of the API that this version has.
 const OPERATIONS: &[&str] = &[
     "BatchGetSecretValue",
+    "CancelRotateSecret",
     "CreateSecret",
     "DeleteSecret",
     "DescribeSecret",
@@ -63,6 +64,7 @@ const OPERATIONS: &[&str] = &[
     "ListSecrets",
     "PutSecretValue",
     "RestoreSecret",
+    "RotateSecret",
     "TagResource",
     "UntagResource",
     "UpdateSecret",
@@ -72,7 +74,6 @@ const OPERATIONS: &[&str] = &[
 /// Operations of the API that this version does not have. They are refused, never answered as if they had worked.
 const MISSING_OPERATIONS: &[&str] = &[
     "AssociateCrossAccountReplica",
-    "CancelRotateSecret",
     "DeleteResourcePolicy",
     "DisassociateCrossAccountReplica",
     "GetResourcePolicy",
@@ -80,7 +81,6 @@ const MISSING_OPERATIONS: &[&str] = &[
     "PutResourcePolicy",
     "RemoveRegionsFromReplication",
     "ReplicateSecretToRegions",
-    "RotateSecret",
     "StopReplicationToReplica",
     "ValidateResourcePolicy",
 ];
@@ -214,6 +214,7 @@ pub fn dispatch(secrets: &SecretsManager, target: &str, body: &[u8]) -> WireResp
     };
     match operation {
         "BatchGetSecretValue" => answer(body, |request| secrets.batch_get_secret_value(request)),
+        "CancelRotateSecret" => answer(body, |request| secrets.cancel_rotate_secret(request)),
         "CreateSecret" => match replication_member(body) {
             Ok(Some(member)) => not_implemented(&format!("{member} of CreateSecret")),
             Ok(None) => answer(body, |request| secrets.create_secret(request)),
@@ -227,6 +228,7 @@ pub fn dispatch(secrets: &SecretsManager, target: &str, body: &[u8]) -> WireResp
         "ListSecrets" => answer(body, |request| secrets.list_secrets(request)),
         "PutSecretValue" => answer(body, |request| secrets.put_secret_value(request)),
         "RestoreSecret" => answer(body, |request| secrets.restore_secret(request)),
+        "RotateSecret" => answer(body, |request| secrets.rotate_secret(request)),
         "TagResource" => answer_empty(body, |request| secrets.tag_resource(request)),
         "UntagResource" => answer_empty(body, |request| secrets.untag_resource(request)),
         "UpdateSecret" => answer(body, |request| secrets.update_secret(request)),

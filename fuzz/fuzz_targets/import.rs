@@ -18,8 +18,9 @@ use std::sync::OnceLock;
 
 use strongroom::testing::ManualClock;
 use strongroom::{
-    CreateSecretRequest, DeleteSecretRequest, Error, ErrorKind, ExportOptions, ImportOptions, ImportReport,
-    MemoryBackend, PutSecretValueRequest, SecretStore, StaticKey, Tag, VerifyOptions,
+    CreateSecretRequest, DeleteSecretRequest, Error, ErrorKind, ExportOptions, ExternalSecretRotationMetadataItem,
+    ImportOptions, ImportReport, MemoryBackend, PutSecretValueRequest, RotateSecretRequest, RotationRules, SecretStore,
+    StaticKey, Tag, VerifyOptions,
 };
 use strongroom_fuzz::{Input, START, edit, open};
 
@@ -47,6 +48,12 @@ impl Base {
         secrets.put_secret_value(PutSecretValueRequest::new("app/db", "two")).expect("a version is made");
         secrets.create_secret(CreateSecretRequest::new("bytes").secret_binary(vec![0, 255])).expect("a secret is made");
         secrets.delete_secret(DeleteSecretRequest::new("bytes")).expect("it is scheduled for deletion");
+        let create = CreateSecretRequest::new("partner").secret_string("three").r#type("Partner");
+        secrets.create_secret(create).expect("a secret is made");
+        let rules = RotationRules::new().schedule_expression("cron(0 4 ? * SUN#2 *)").duration("3h");
+        let rotate = RotateSecretRequest::new("partner").rotation_rules(rules).rotate_immediately(false);
+        let items = [ExternalSecretRotationMetadataItem::new("key", "value")];
+        secrets.rotate_secret(rotate.external_secret_rotation_metadata(items)).expect("its rotation is configured");
         let scratch = std::env::temp_dir().join(format!("strongroom-fuzz-import-{}", std::process::id()));
         fs::create_dir_all(&scratch).expect("there is a place for files");
         let mut plain = Vec::new();

@@ -8,6 +8,7 @@ use crate::model::id::SecretId;
 use crate::model::limits as lim;
 use crate::model::shape::Shape;
 use crate::model::value::{SecretBytes, SecretString};
+use crate::observe::parameters::{Budget, Parameter, ParameterValue};
 use crate::records::catalogue::Listing;
 use crate::store::SecretsManager;
 use crate::time::Timestamp;
@@ -74,6 +75,13 @@ pub struct BatchGetSecretValueError {
     pub error: Error,
 }
 
+/// A batch only reads, and of what was read nothing is told.
+impl Parameter for BatchGetSecretValueError {
+    fn value(&self, _: &mut Budget) -> Option<ParameterValue> {
+        None
+    }
+}
+
 #[cfg(feature = "json")]
 impl serde::Serialize for BatchGetSecretValueError {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -118,6 +126,13 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html>
     pub fn batch_get_secret_value(&self, request: BatchGetSecretValueRequest) -> Result<BatchGetSecretValueResponse> {
+        self.call(request, |request| self.answer_batch_get_secret_value(request))
+    }
+
+    fn answer_batch_get_secret_value(
+        &self,
+        request: BatchGetSecretValueRequest,
+    ) -> Result<BatchGetSecretValueResponse> {
         let BatchGetSecretValueRequest { max_results, next_token, secret_id_list, filters } = request;
         let mut shape = Shape::new();
         if let Some(ids) = &secret_id_list {

@@ -4,7 +4,7 @@ use crate::api::write::{Token, kms_key_id, token, token_taken, value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::{SecretId, SecretName, arn};
 use crate::model::limits as lim;
-use crate::model::secret::Secret;
+use crate::model::secret::{Owner, Secret};
 use crate::model::shape::Shape;
 use crate::model::stages::Stages;
 use crate::model::tag::{NewTags, Tag};
@@ -99,9 +99,12 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
     pub fn create_secret(&self, request: CreateSecretRequest) -> Result<CreateSecretResponse> {
-        self.run(&CreateSecret::parse(self, request)?)
+        self.call(request, |request| self.run(&CreateSecret::parse(self, request)?))
     }
 }
+
+/// The tag that tells to which service a secret belongs.
+const OWNING_SERVICE_TAG: &str = "aws:secretsmanager:owningService";
 
 #[derive(Debug)]
 struct CreateSecret {
@@ -116,6 +119,7 @@ struct CreateSecret {
     external_type: Option<String>,
     tags: Option<NewTags>,
     versions_max: usize,
+    owner: Owner,
 }
 
 impl CreateSecret {
@@ -142,7 +146,9 @@ impl CreateSecret {
         shape.finish()?;
         let name = SecretName::parse(&name)?;
         let value = value(secret_string, secret_binary)?;
-        let tags = tags.map(NewTags::parse).transpose()?;
+        let owner = manager.owner().0.as_deref();
+        let parse = if owner.is_some() { NewTags::parse_any } else { NewTags::parse };
+        let tags = owned(tags, owner).map(parse).transpose()?;
         let token = manager.client_request_token(client_request_token)?;
         let key = key.map(|key| kms_key_id(&key, manager.tenant()));
         Ok(Self {
@@ -156,6 +162,7 @@ impl CreateSecret {
             external_type: r#type.filter(|text| !text.is_empty()),
             tags,
             versions_max: manager.settings().versions_max,
+            owner: manager.owner().clone(),
         })
     }
 
@@ -219,8 +226,9 @@ impl Operation for CreateSecret {
             last_changed_at: moment.now,
             accessed_on: None,
             deletion_at: None,
-            owning_service: None,
+            owning_service: self.owner.0.as_deref().map(str::to_owned),
             primary_region: None,
+            rotation: None,
             versions_made: 0,
             versions: Vec::new(),
             stages: Stages::default(),
@@ -238,4 +246,13 @@ impl Operation for CreateSecret {
         let response = self.response(&secret);
         Ok(Verdict::Store(Box::new(Plan { secret, seal, key, response })))
     }
+}
+
+/// The tags of a secret that a service makes tell the service.
+fn owned(tags: Option<Vec<Tag>>, owner: Option<&str>) -> Option<Vec<Tag>> {
+    let Some(owner) = owner else { return tags };
+    let mut tags = tags.unwrap_or_default();
+    tags.retain(|tag| tag.key != OWNING_SERVICE_TAG);
+    tags.insert(0, Tag::new(OWNING_SERVICE_TAG, owner));
+    Some(tags)
 }

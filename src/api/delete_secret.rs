@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::model::deletion::Deletion;
 use crate::model::id::{SecretId, arn, split_suffix};
-use crate::model::secret::Secret;
+use crate::model::secret::{Owner, Secret};
 use crate::model::shape::Shape;
 use crate::model::tenant::Tenant;
 use crate::run::{Moment, Operation, Verdict, arn_suffix};
@@ -77,7 +77,7 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html>
     pub fn delete_secret(&self, request: DeleteSecretRequest) -> Result<DeleteSecretResponse> {
-        self.run(&DeleteSecret::parse(self, request)?)
+        self.call(request, |request| self.run(&DeleteSecret::parse(self, request)?))
     }
 }
 
@@ -86,6 +86,7 @@ struct DeleteSecret {
     tenant: Arc<Tenant>,
     id: SecretId,
     deletion: Deletion,
+    owner: Owner,
 }
 
 impl DeleteSecret {
@@ -96,7 +97,7 @@ impl DeleteSecret {
         shape.finish()?;
         let id = SecretId::parse(&secret_id, manager.tenant())?;
         let deletion = Deletion::parse(recovery_window_in_days, force_delete_without_recovery == Some(true))?;
-        Ok(Self { tenant: Arc::clone(manager.tenant()), id, deletion })
+        Ok(Self { tenant: Arc::clone(manager.tenant()), id, deletion, owner: manager.owner().clone() })
     }
 
     /// What the service answers when there is nothing to delete: an ARN for a name, a name for an ARN.
@@ -134,9 +135,13 @@ impl Operation for DeleteSecret {
         match (secret, self.deletion) {
             (None, Deletion::Immediate) => Ok(Verdict::Answer(self.as_if_it_existed(moment)?)),
             (None, Deletion::After(_)) => Err(Error::secret_not_found()),
-            (Some(secret), Deletion::Immediate) => Ok(Verdict::Purge(response(&secret, moment.now))),
+            (Some(secret), Deletion::Immediate) => {
+                secret.require_owner(&self.owner)?;
+                Ok(Verdict::Purge(response(&secret, moment.now)))
+            }
             (Some(mut secret), Deletion::After(window)) => {
                 secret.require_active()?;
+                secret.require_owner(&self.owner)?;
                 let deletion_date = secret.schedule_deletion(window, moment.now);
                 let response = response(&secret, deletion_date);
                 Ok(Verdict::store(secret, response))

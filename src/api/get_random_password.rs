@@ -78,9 +78,11 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetRandomPassword.html>
     pub fn get_random_password(&self, request: GetRandomPasswordRequest) -> Result<GetRandomPasswordResponse> {
-        let recipe = Recipe::parse(request)?;
-        self.records().usable()?;
-        Ok(GetRandomPasswordResponse { random_password: recipe.make(self.entropy())? })
+        self.call(request, |request| {
+            let recipe = Recipe::parse(request)?;
+            self.records().usable()?;
+            Ok(GetRandomPasswordResponse { random_password: recipe.make(self.entropy())? })
+        })
     }
 }
 

@@ -86,6 +86,10 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
     pub fn get_secret_value(&self, request: GetSecretValueRequest) -> Result<GetSecretValueResponse> {
+        self.call(request, |request| self.answer_get_secret_value(request))
+    }
+
+    fn answer_get_secret_value(&self, request: GetSecretValueRequest) -> Result<GetSecretValueResponse> {
         let GetSecretValueRequest { secret_id, version_id, version_stage } = request;
         let mut shape = Shape::new();
         let secret_id = shape.secret_id(secret_id);

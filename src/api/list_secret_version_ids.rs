@@ -93,6 +93,13 @@ impl SecretsManager {
         &self,
         request: ListSecretVersionIdsRequest,
     ) -> Result<ListSecretVersionIdsResponse> {
+        self.call(request, |request| self.answer_list_secret_version_ids(request))
+    }
+
+    fn answer_list_secret_version_ids(
+        &self,
+        request: ListSecretVersionIdsRequest,
+    ) -> Result<ListSecretVersionIdsResponse> {
         let ListSecretVersionIdsRequest { secret_id, max_results, next_token, include_deprecated } = request;
         let mut shape = Shape::new();
         let secret_id = shape.secret_id(secret_id);

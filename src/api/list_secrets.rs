@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::model::filter::{Filter, Filters, SortBy, SortOrder, check_shape};
 use crate::model::limits as lim;
+use crate::model::rotation::{ExternalSecretRotationMetadataItem, RotationRules, RotationShown};
 use crate::model::secret::Secret;
 use crate::model::shape::Shape;
 use crate::model::tag::Tag;
@@ -60,6 +61,21 @@ response! {
         description: Option<String>,
         /// The key, as it was given. Absent for the default key.
         kms_key_id: Option<String>,
+        /// Whether the secret rotates by its schedule. Absent if rotation was never configured.
+        rotation_enabled: Option<bool>,
+        /// The function that rotates it.
+        rotation_lambda_arn: Option<String>,
+        /// When it is rotated. `automatically_after_days` is also told for schedule expressions.
+        rotation_rules: Option<RotationRules>,
+        /// What a partner has to know to rotate a managed external secret.
+        external_secret_rotation_metadata: Option<Vec<ExternalSecretRotationMetadataItem>>,
+        /// The role with which a partner rotates a managed external secret.
+        external_secret_rotation_role_arn: Option<String>,
+        /// When the last successful rotation ended. Absent while rotation is disabled.
+        last_rotated_date: Option<Timestamp>,
+        /// The latest moment of the window in which the next rotation is planned. A failed rotation leaves it as it is.
+        /// Absent while rotation is disabled, and without a schedule.
+        next_rotation_date: Option<Timestamp>,
         /// When the secret was last modified in any way.
         last_changed_date: Timestamp,
         /// Midnight, UTC, of the day of the last successful read of a value. Absent before the first.
@@ -108,6 +124,10 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>
     pub fn list_secrets(&self, request: ListSecretsRequest) -> Result<ListSecretsResponse> {
+        self.call(request, |request| self.answer_list_secrets(request))
+    }
+
+    fn answer_list_secrets(&self, request: ListSecretsRequest) -> Result<ListSecretsResponse> {
         let ListSecretsRequest { include_planned_deletion, max_results, next_token, sort_by, sort_order, filters } =
             request;
         let filters = filters.unwrap_or_default();
@@ -181,9 +201,18 @@ pub(super) fn query(operation: &str, filters: &[Filter]) -> Query {
 }
 
 fn entry(secret: Secret) -> SecretListEntry {
+    let RotationShown { is_enabled, function_arn, rules, metadata, role_arn, last_rotated_at, next_date } =
+        secret.rotation_shown();
     SecretListEntry {
         secret_versions_to_stages: secret.stages_by_version(),
         kms_key_id: secret.kms_key_id.shown().map(str::to_owned),
+        rotation_enabled: is_enabled,
+        rotation_lambda_arn: function_arn,
+        rotation_rules: rules,
+        external_secret_rotation_metadata: metadata,
+        external_secret_rotation_role_arn: role_arn,
+        last_rotated_date: last_rotated_at,
+        next_rotation_date: next_date,
         arn: secret.arn,
         name: secret.name.to_string(),
         r#type: secret.external_type,

@@ -4,6 +4,8 @@
 mod request;
 
 mod batch_get_secret_value;
+mod call;
+mod cancel_rotate_secret;
 mod create_secret;
 mod delete_secret;
 mod describe_secret;
@@ -13,6 +15,7 @@ mod list_secret_version_ids;
 mod list_secrets;
 mod put_secret_value;
 mod restore_secret;
+mod rotate_secret;
 mod tag_resource;
 mod untag_resource;
 mod update_secret;
@@ -22,6 +25,7 @@ mod write;
 pub use batch_get_secret_value::{
     BatchGetSecretValueError, BatchGetSecretValueRequest, BatchGetSecretValueResponse, SecretValueEntry,
 };
+pub use cancel_rotate_secret::{CancelRotateSecretRequest, CancelRotateSecretResponse};
 pub use create_secret::{CreateSecretRequest, CreateSecretResponse};
 pub use delete_secret::{DeleteSecretRequest, DeleteSecretResponse};
 pub use describe_secret::{DescribeSecretRequest, DescribeSecretResponse};
@@ -31,6 +35,7 @@ pub use list_secret_version_ids::{ListSecretVersionIdsRequest, ListSecretVersion
 pub use list_secrets::{ListSecretsRequest, ListSecretsResponse, SecretListEntry};
 pub use put_secret_value::{PutSecretValueRequest, PutSecretValueResponse};
 pub use restore_secret::{RestoreSecretRequest, RestoreSecretResponse};
+pub use rotate_secret::{RotateSecretRequest, RotateSecretResponse};
 pub use tag_resource::TagResourceRequest;
 pub use untag_resource::UntagResourceRequest;
 pub use update_secret::{UpdateSecretRequest, UpdateSecretResponse};

@@ -3,7 +3,7 @@
 use crate::api::write::{Token, token, token_taken, value};
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
-use crate::model::secret::Secret;
+use crate::model::secret::{Owner, Secret};
 use crate::model::shape::Shape;
 use crate::model::value::{SecretBytes, SecretString, SecretValue};
 use crate::model::version::VersionId;
@@ -57,6 +57,12 @@ impl PutSecretValueRequest {
     pub fn rotation_token(mut self, token: impl Into<SecretString>) -> Self {
         self.rotation_token = Some(token.into());
         self
+    }
+}
+
+crate::observe::parameters::request_members! {
+    PutSecretValueRequest {
+        secret_id, client_request_token, secret_string, secret_binary, version_stages, rotation_token,
     }
 }
 
@@ -122,7 +128,7 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>
     pub fn put_secret_value(&self, request: PutSecretValueRequest) -> Result<PutSecretValueResponse> {
-        self.run(&PutSecretValue::parse(self, request)?)
+        self.call(request, |request| self.run(&PutSecretValue::parse(self, request)?))
     }
 }
 
@@ -133,6 +139,7 @@ struct PutSecretValue {
     value: SecretValue,
     labels: Vec<String>,
     versions_max: usize,
+    owner: Owner,
 }
 
 impl PutSecretValue {
@@ -159,7 +166,14 @@ impl PutSecretValue {
             .ok_or_else(|| Error::invalid_request("You must provide either SecretString or SecretBinary."))?;
         let token = manager.client_request_token(client_request_token)?;
         let labels = version_stages.unwrap_or_default();
-        Ok(Self { id, token, value, labels, versions_max: manager.settings().versions_max })
+        Ok(Self {
+            id,
+            token,
+            value,
+            labels,
+            versions_max: manager.settings().versions_max,
+            owner: manager.owner().clone(),
+        })
     }
 
     fn response(&self, secret: &Secret) -> PutSecretValueResponse {
@@ -191,6 +205,7 @@ impl Operation for PutSecretValue {
     ) -> Result<Verdict<PutSecretValueResponse>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
         secret.require_active()?;
+        secret.require_owner(&self.owner)?;
         match token(&secret, &self.token, is_same) {
             Token::Taken { is_same: None } => return Ok(Verdict::Compare(self.token.clone())),
             Token::Taken { is_same: Some(true) } => return Ok(Verdict::Answer(self.response(&secret))),

@@ -10,6 +10,8 @@ macro_rules! request {
             $(required { $($(#[$required_doc:meta])* $required:ident: $required_type:ty,)+ })?
             $(required_lists { $($(#[$required_list_doc:meta])* $required_list:ident: $required_list_type:ty,)+ })?
             $(optional { $($(#[$optional_doc:meta])* $optional:ident: $optional_type:ty,)+ })?
+            $(renamed { $($(#[$renamed_doc:meta])* $renamed:ident as $renamed_name:literal: $renamed_type:ty,)+ })?
+            $(structures { $($(#[$structure_doc:meta])* $structure:ident: $structure_type:ty,)+ })?
             $(lists { $($(#[$list_doc:meta])* $list:ident: $list_type:ty,)+ })?
         }
     ) => {
@@ -26,6 +28,16 @@ macro_rules! request {
                 pub $required_list: Option<Vec<$required_list_type>>,
             )+)?
             $($($(#[$optional_doc])* pub $optional: Option<$optional_type>,)+)?
+            $($(
+                $(#[$renamed_doc])*
+                #[cfg_attr(feature = "json", serde(rename = $renamed_name))]
+                pub $renamed: Option<$renamed_type>,
+            )+)?
+            $($(
+                $(#[$structure_doc])*
+                #[cfg_attr(feature = "json", serde(default, deserialize_with = "crate::json::structure"))]
+                pub $structure: Option<$structure_type>,
+            )+)?
             $($(
                 $(#[$list_doc])*
                 #[cfg_attr(feature = "json", serde(default, deserialize_with = "crate::json::list"))]
@@ -56,6 +68,24 @@ macro_rules! request {
             )+)?
 
             $($(
+                $(#[$renamed_doc])*
+                #[must_use]
+                pub fn $renamed(mut self, $renamed: impl Into<$renamed_type>) -> Self {
+                    self.$renamed = Some($renamed.into());
+                    self
+                }
+            )+)?
+
+            $($(
+                $(#[$structure_doc])*
+                #[must_use]
+                pub fn $structure(mut self, $structure: impl Into<$structure_type>) -> Self {
+                    self.$structure = Some($structure.into());
+                    self
+                }
+            )+)?
+
+            $($(
                 $(#[$list_doc])*
                 #[must_use]
                 pub fn $list<I: Into<$list_type>>(mut self, $list: impl IntoIterator<Item = I>) -> Self {
@@ -64,34 +94,54 @@ macro_rules! request {
                 }
             )+)?
         }
+
+        crate::observe::parameters::request_members! {
+            $name {
+                $($($required,)+)?
+                $($($required_list,)+)?
+                $($($optional,)+)?
+                $($($renamed,)+)?
+                $($($structure,)+)?
+                $($($list,)+)?
+            }
+        }
     };
 }
 
 /// Declares a response, or a structure inside one. In JSON an absent member is left out, dates are seconds since 1970,
-/// and `arn` is `ARN`.
+/// and names end with `ARN` as the API has them.
 macro_rules! response {
     ($(#[$attribute:meta])* $name:ident { $($members:tt)* }) => {
-        response!(@member [$(#[$attribute])* $name] [] $($members)*);
+        response!(@member [$(#[$attribute])* $name] [] [] $($members)*);
     };
 
-    (@member [$($head:tt)*] [$($done:tt)*] $(#[$doc:meta])* arn: String, $($rest:tt)*) => {
-        response!(@member [$($head)*] [
+    (@member [$($head:tt)*] [$($names:tt)*] [$($done:tt)*] $(#[$doc:meta])* arn: String, $($rest:tt)*) => {
+        response!(@member [$($head)*] [$($names)* arn,] [
             $($done)*
             $(#[$doc])*
             #[cfg_attr(feature = "json", serde(rename = "ARN"))]
             pub arn: String,
         ] $($rest)*);
     };
-    (@member [$($head:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: Timestamp, $($rest:tt)*) => {
-        response!(@member [$($head)*] [
+    (@member [$($head:tt)*] [$($names:tt)*] [$($done:tt)*] $(#[$doc:meta])* rotation_lambda_arn: $type:ty, $($rest:tt)*) => {
+        response!(@member [$($head)*] [$($names)* rotation_lambda_arn,] [
+            $($done)*
+            $(#[$doc])*
+            #[cfg_attr(feature = "json", serde(rename = "RotationLambdaARN"))]
+            #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+            pub rotation_lambda_arn: $type,
+        ] $($rest)*);
+    };
+    (@member [$($head:tt)*] [$($names:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: Timestamp, $($rest:tt)*) => {
+        response!(@member [$($head)*] [$($names)* $member,] [
             $($done)*
             $(#[$doc])*
             #[cfg_attr(feature = "json", serde(serialize_with = "crate::json::date"))]
             pub $member: Timestamp,
         ] $($rest)*);
     };
-    (@member [$($head:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: Option<Timestamp>, $($rest:tt)*) => {
-        response!(@member [$($head)*] [
+    (@member [$($head:tt)*] [$($names:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: Option<Timestamp>, $($rest:tt)*) => {
+        response!(@member [$($head)*] [$($names)* $member,] [
             $($done)*
             $(#[$doc])*
             #[cfg_attr(feature = "json", serde(serialize_with = "crate::json::optional_date"))]
@@ -99,19 +149,19 @@ macro_rules! response {
             pub $member: Option<Timestamp>,
         ] $($rest)*);
     };
-    (@member [$($head:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: Option<$inner:ty>, $($rest:tt)*) => {
-        response!(@member [$($head)*] [
+    (@member [$($head:tt)*] [$($names:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: Option<$inner:ty>, $($rest:tt)*) => {
+        response!(@member [$($head)*] [$($names)* $member,] [
             $($done)*
             $(#[$doc])*
             #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
             pub $member: Option<$inner>,
         ] $($rest)*);
     };
-    (@member [$($head:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: $type:ty, $($rest:tt)*) => {
-        response!(@member [$($head)*] [$($done)* $(#[$doc])* pub $member: $type,] $($rest)*);
+    (@member [$($head:tt)*] [$($names:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: $type:ty, $($rest:tt)*) => {
+        response!(@member [$($head)*] [$($names)* $member,] [$($done)* $(#[$doc])* pub $member: $type,] $($rest)*);
     };
 
-    (@member [$(#[$attribute:meta])* $name:ident] [$($done:tt)*]) => {
+    (@member [$(#[$attribute:meta])* $name:ident] [$($names:tt)*] [$($done:tt)*]) => {
         $(#[$attribute])*
         #[cfg_attr(feature = "json", derive(serde::Serialize))]
         #[cfg_attr(feature = "json", serde(rename_all = "PascalCase"))]
@@ -119,5 +169,7 @@ macro_rules! response {
         pub struct $name {
             $($done)*
         }
+
+        crate::observe::parameters::parameter_members!($name { $($names)* });
     };
 }

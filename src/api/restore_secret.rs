@@ -58,6 +58,10 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RestoreSecret.html>
     pub fn restore_secret(&self, request: RestoreSecretRequest) -> Result<RestoreSecretResponse> {
+        self.call(request, |request| self.answer_restore_secret(request))
+    }
+
+    fn answer_restore_secret(&self, request: RestoreSecretRequest) -> Result<RestoreSecretResponse> {
         let RestoreSecretRequest { secret_id } = request;
         let mut shape = Shape::new();
         let secret_id = shape.secret_id(secret_id);

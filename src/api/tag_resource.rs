@@ -53,6 +53,10 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_TagResource.html>
     pub fn tag_resource(&self, request: TagResourceRequest) -> Result<()> {
+        self.call(request, |request| self.answer_tag_resource(request))
+    }
+
+    fn answer_tag_resource(&self, request: TagResourceRequest) -> Result<()> {
         let TagResourceRequest { secret_id, tags } = request;
         let mut shape = Shape::new();
         let secret_id = shape.secret_id(secret_id);

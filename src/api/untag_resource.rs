@@ -51,6 +51,10 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UntagResource.html>
     pub fn untag_resource(&self, request: UntagResourceRequest) -> Result<()> {
+        self.call(request, |request| self.answer_untag_resource(request))
+    }
+
+    fn answer_untag_resource(&self, request: UntagResourceRequest) -> Result<()> {
         let UntagResourceRequest { secret_id, tag_keys } = request;
         let mut shape = Shape::new();
         let secret_id = shape.secret_id(secret_id);

@@ -4,7 +4,7 @@ use crate::api::write::{Token, kms_key_id, token, token_taken, value};
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
 use crate::model::limits as lim;
-use crate::model::secret::Secret;
+use crate::model::secret::{Owner, Secret};
 use crate::model::shape::Shape;
 use crate::model::value::{SecretBytes, SecretString, SecretValue};
 use crate::model::version::{KmsKeyId, VersionId};
@@ -98,7 +98,7 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html>
     pub fn update_secret(&self, request: UpdateSecretRequest) -> Result<UpdateSecretResponse> {
-        self.run(&UpdateSecret::parse(self, request)?)
+        self.call(request, |request| self.run(&UpdateSecret::parse(self, request)?))
     }
 }
 
@@ -111,6 +111,7 @@ struct UpdateSecret {
     kms_key_id: Option<KmsKeyId>,
     external_type: Option<String>,
     versions_max: usize,
+    owner: Owner,
 }
 
 impl UpdateSecret {
@@ -143,6 +144,7 @@ impl UpdateSecret {
             kms_key_id: key,
             external_type: r#type,
             versions_max: manager.settings().versions_max,
+            owner: manager.owner().clone(),
         })
     }
 }
@@ -166,6 +168,7 @@ impl Operation for UpdateSecret {
     ) -> Result<Verdict<UpdateSecretResponse>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
         secret.require_active()?;
+        secret.require_owner(&self.owner)?;
         let mut seal = None;
         if self.value.is_some() {
             match token(&secret, &self.token, is_same) {

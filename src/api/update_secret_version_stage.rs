@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
 use crate::model::limits as lim;
-use crate::model::secret::{Secret, StageMove};
+use crate::model::secret::{Owner, Secret, StageMove};
 use crate::model::shape::Shape;
 use crate::model::version::VersionId;
 use crate::run::{Moment, Operation, Verdict};
@@ -55,7 +55,8 @@ impl SecretsManager {
     ///    [`UpdateSecretVersionStageRequest`]; then, the `SecretId` is neither a name nor an ARN of a secret.
     /// 2. [`ErrorKind::InvalidParameter`](crate::ErrorKind::InvalidParameter): neither version id is given.
     /// 3. [`ErrorKind::ResourceNotFound`](crate::ErrorKind::ResourceNotFound): no such secret.
-    /// 4. [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest): the secret is scheduled for deletion.
+    /// 4. [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest): the secret is scheduled for deletion; then, it belongs to a
+    ///    service.
     /// 5. [`ErrorKind::ResourceNotFound`](crate::ErrorKind::ResourceNotFound): no such version.
     /// 6. [`ErrorKind::InvalidParameter`](crate::ErrorKind::InvalidParameter): `remove_from_version_id` does not have the
     ///    label; then, unless the label is where it is to go already, it is missing although another version has the
@@ -83,7 +84,7 @@ impl SecretsManager {
         &self,
         request: UpdateSecretVersionStageRequest,
     ) -> Result<UpdateSecretVersionStageResponse> {
-        self.run(&UpdateSecretVersionStage::parse(self, request)?)
+        self.call(request, |request| self.run(&UpdateSecretVersionStage::parse(self, request)?))
     }
 }
 
@@ -92,6 +93,7 @@ struct UpdateSecretVersionStage {
     id: SecretId,
     label: String,
     step: StageMove,
+    owner: Owner,
 }
 
 impl UpdateSecretVersionStage {
@@ -115,7 +117,7 @@ impl UpdateSecretVersionStage {
             (Some(from), Some(to)) => StageMove::Move { from, to },
             (Some(from), None) => StageMove::Remove { from },
         };
-        Ok(Self { id, label: version_stage, step })
+        Ok(Self { id, label: version_stage, step, owner: manager.owner().clone() })
     }
 }
 
@@ -134,6 +136,7 @@ impl Operation for UpdateSecretVersionStage {
     ) -> Result<Verdict<UpdateSecretVersionStageResponse>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
         secret.require_active()?;
+        secret.require_owner(&self.owner)?;
         secret.move_stage(&self.label, &self.step, moment.now)?;
         let response = UpdateSecretVersionStageResponse { arn: secret.arn.clone(), name: secret.name.to_string() };
         Ok(Verdict::store(secret, response))

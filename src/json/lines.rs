@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::json::rotation::{ReadRotation, WrittenRotation};
 use crate::json::{Exact, Unread, date, from_line, or_empty, to_bytes};
 use crate::model::id::SecretName;
 use crate::model::limits as lim;
@@ -77,6 +78,8 @@ struct WrittenSecret<'a> {
     owning_service: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     primary_region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<WrittenRotation<'a>>,
     versions_made: u64,
     versions: Vec<WrittenVersion<'a>>,
 }
@@ -113,6 +116,7 @@ struct ReadLine {
     deleted_date: Option<Date>,
     owning_service: Option<String>,
     primary_region: Option<String>,
+    rotation: Option<Exact<ReadRotation>>,
     versions_made: Option<u64>,
     versions: Option<Bounded<ReadVersion, VERSIONS_READ_MAX>>,
     secret_count: Option<u64>,
@@ -140,7 +144,7 @@ struct ReadTag {
 }
 
 /// A list that is refused as soon as it has more entries.
-struct Bounded<T, const MAX: usize>(Vec<T>);
+pub(super) struct Bounded<T, const MAX: usize>(pub(super) Vec<T>);
 
 impl<T, const MAX: usize> Default for Bounded<T, MAX> {
     fn default() -> Self {
@@ -177,7 +181,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for BoundedVisitor
 
 /// Seconds since 1970, with milliseconds as a fraction.
 #[derive(Clone, Copy)]
-struct Date(Timestamp);
+pub(super) struct Date(pub(super) Timestamp);
 
 impl Serialize for Date {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -248,6 +252,7 @@ pub(crate) fn secret(portable: &Portable) -> Result<Zeroizing<Vec<u8>>, String> 
         deletion_at,
         owning_service,
         primary_region,
+        rotation,
         versions_made,
         versions: _,
         stages,
@@ -282,6 +287,7 @@ pub(crate) fn secret(portable: &Portable) -> Result<Zeroizing<Vec<u8>>, String> 
         deleted_date: deletion_at.map(Date),
         owning_service: owning_service.as_deref(),
         primary_region: primary_region.as_deref(),
+        rotation: rotation.as_deref().map(WrittenRotation::new),
         versions_made: *versions_made,
         versions,
     })
@@ -324,6 +330,10 @@ pub(crate) fn read(line: &str) -> Result<Line, String> {
     let Date(created_at) = read.created_date.ok_or_else(|| missing("CreatedDate"))?;
     let Date(last_changed_at) = read.last_changed_date.ok_or_else(|| missing("LastChangedDate"))?;
     let versions_made = read.versions_made.ok_or_else(|| missing("VersionsMade"))?;
+    let rotation = match read.rotation {
+        Some(Exact(rotation)) => Some(Box::new(rotation.rotation().ok_or("a window of a rotation has only one end")?)),
+        None => None,
+    };
     let read_versions = read.versions.ok_or_else(|| missing("Versions"))?.0;
 
     let mut versions = Vec::with_capacity(read_versions.len());
@@ -366,6 +376,7 @@ pub(crate) fn read(line: &str) -> Result<Line, String> {
         deletion_at: read.deleted_date.map(|Date(at)| at),
         owning_service: read.owning_service,
         primary_region: read.primary_region,
+        rotation,
         versions_made,
         versions,
         stages: Stages::from_record(labels),

@@ -50,6 +50,28 @@ pub const EXCLUDE_CHARS_MAX: usize = 4096;
 pub const ROTATION_TOKEN_CHARS_MIN: usize = 36;
 /// Characters of a `RotationToken`, at most (API).
 pub const ROTATION_TOKEN_CHARS_MAX: usize = 256;
+/// Characters of the name of a service that owns a secret (API, `OwningServiceType`).
+pub const OWNING_SERVICE_CHARS_MAX: usize = 128;
+/// Characters of a `RotationLambdaARN` (API).
+pub const ROTATION_LAMBDA_ARN_CHARS_MAX: usize = 2048;
+/// Characters of the name of a Lambda function, and of its qualifier (Lambda's API).
+pub const FUNCTION_NAME_CHARS_MAX: usize = 140;
+/// Days of `AutomaticallyAfterDays`, at most (API).
+pub const ROTATION_DAYS_MAX: i64 = 1000;
+/// Characters of a `Duration`, at least (API).
+pub const DURATION_CHARS_MIN: usize = 2;
+/// Characters of a `Duration`, at most (API).
+pub const DURATION_CHARS_MAX: usize = 3;
+/// Characters of a `ScheduleExpression` (API).
+pub const SCHEDULE_EXPRESSION_CHARS_MAX: usize = 256;
+/// Characters of a key of `ExternalSecretRotationMetadata` (API).
+pub const METADATA_KEY_CHARS_MAX: usize = 256;
+/// Characters of a value of `ExternalSecretRotationMetadata` (API).
+pub const METADATA_VALUE_CHARS_MAX: usize = 2048;
+/// Characters of a role's ARN, at least (API).
+pub const ROLE_ARN_CHARS_MIN: usize = 20;
+/// Characters of a role's ARN, at most (API).
+pub const ROLE_ARN_CHARS_MAX: usize = 2048;
 /// Shortest recovery window in days (API reference of `DeleteSecret`).
 pub const RECOVERY_DAYS_MIN: i64 = 7;
 /// Longest recovery window in days, and the default (API reference of `DeleteSecret`).

@@ -5,6 +5,7 @@ pub(crate) mod filter;
 pub(crate) mod id;
 pub mod limits;
 pub(crate) mod portable;
+pub(crate) mod rotation;
 pub(crate) mod secret;
 pub(crate) mod shape;
 pub(crate) mod stages;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::model::id::{SecretId, SecretName};
 use crate::model::limits as lim;
+use crate::model::rotation::Rotation;
 use crate::model::secret::Secret;
 use crate::model::shape::Shape;
 use crate::model::tag::NewTags;
@@ -14,9 +15,6 @@ use crate::time::day_of;
 
 /// Most versions that a secret can have had: every such number is exact in a double, and none is ever reached.
 const VERSIONS_MADE_MAX: u64 = 1 << 53;
-
-/// Characters of the name of a service that owns a secret (API, `OwningServiceType`).
-const OWNING_SERVICE_CHARS_MAX: usize = 128;
 
 /// A secret and the values of its versions, independent of any store: the uid is nil, and no version names its keys.
 #[derive(Debug)]
@@ -49,6 +47,7 @@ impl Portable {
             deletion_at: _,
             owning_service,
             primary_region,
+            rotation,
             versions_made,
             versions: _,
             stages: _,
@@ -59,7 +58,7 @@ impl Portable {
         shape.optional_text("description", description.as_ref(), 0, lim::DESCRIPTION_CHARS_MAX);
         shape.text("kmsKeyId", kms_key_id.shown().unwrap_or_default(), 0, lim::KMS_KEY_ID_CHARS_MAX);
         shape.optional_text("type", external_type.as_ref(), 0, lim::TYPE_CHARS_MAX);
-        shape.optional_text("owningService", owning_service.as_ref(), 1, OWNING_SERVICE_CHARS_MAX);
+        shape.optional_text("owningService", owning_service.as_ref(), 1, lim::OWNING_SERVICE_CHARS_MAX);
         shape.tags(tags.as_deref().unwrap_or_default());
         self.check_versions(&mut shape)?;
         shape.finish().map_err(|error| error.message().to_owned())?;
@@ -70,7 +69,8 @@ impl Portable {
             return Err("the ARN is not that of a secret of this name, account and Region".to_owned());
         }
         if let Some(tags) = tags {
-            NewTags::parse(tags.clone()).map_err(|error| error.message().to_owned())?;
+            let parse = if owning_service.is_some() { NewTags::parse_any } else { NewTags::parse };
+            parse(tags.clone()).map_err(|error| error.message().to_owned())?;
         }
         let is_day = |at: Option<_>| at.is_none_or(|at| day_of(at) == at);
         if !is_day(*accessed_on) || !self.secret.versions.iter().all(|version| is_day(version.accessed_on)) {
@@ -81,6 +81,9 @@ impl Portable {
         }
         if *versions_made > VERSIONS_MADE_MAX {
             return Err("the number of versions made is out of range".to_owned());
+        }
+        if let Some(rotation) = rotation {
+            rotation.check(tenant).map_err(|error| error.message().to_owned())?;
         }
         if primary_region.as_ref().is_some_and(|region| !is_region(region)) {
             return Err("the primary Region is not a Region".to_owned());
@@ -150,6 +153,7 @@ impl Portable {
             deletion_at,
             owning_service,
             primary_region,
+            rotation,
             versions_made,
             versions,
             stages,
@@ -173,10 +177,17 @@ impl Portable {
             ("DeletedDate", *deletion_at == existing.deletion_at),
             ("OwningService", *owning_service == existing.owning_service),
             ("PrimaryRegion", *primary_region == existing.primary_region),
+            ("Rotation", is_same_rotation(rotation.as_deref(), existing.rotation.as_deref())),
             ("Versions", has_same_versions),
             ("VersionStages", has_same_labels),
             ("LastChangedDate", *last_changed_at == existing.last_changed_at),
         ];
         members.into_iter().find(|(_, is_same)| !is_same).map(|(member, _)| member)
     }
+}
+
+/// Whether two rotations are the same, apart from what is under way.
+fn is_same_rotation(one: Option<&Rotation>, other: Option<&Rotation>) -> bool {
+    let settled = |rotation: Option<&Rotation>| rotation.map(|rotation| Rotation { job: None, ..rotation.clone() });
+    settled(one) == settled(other)
 }

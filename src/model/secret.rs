@@ -16,11 +16,16 @@ use crate::error::{Error, Result};
 use crate::model::filter::Searchable;
 use crate::model::id::SecretName;
 use crate::model::limits as lim;
+use crate::model::rotation::Rotation;
 use crate::model::stages::{CURRENT, Stages};
 use crate::model::tag::{NewTags, Tag};
 use crate::model::tenant::Tenant;
 use crate::model::version::{KmsKeyId, Version, VersionId};
 use crate::time::{Timestamp, after};
+
+/// The service on behalf of which a caller acts, if it does for any.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Owner(pub(crate) Option<Arc<str>>);
 
 /// A secret, without its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +50,8 @@ pub(crate) struct Secret {
     pub(crate) deletion_at: Option<Timestamp>,
     pub(crate) owning_service: Option<String>,
     pub(crate) primary_region: Option<String>,
+    /// `None`: it was never configured.
+    pub(crate) rotation: Option<Box<Rotation>>,
     /// Versions made so far, those that are gone included.
     pub(crate) versions_made: u64,
     pub(crate) versions: Vec<Version>,
@@ -60,6 +67,15 @@ impl Secret {
     /// Refuses what may not be done while the secret is scheduled for deletion.
     pub(crate) fn require_active(&self) -> Result<()> {
         if self.deletion_at.is_some() { Err(Error::marked_for_deletion()) } else { Ok(()) }
+    }
+
+    /// Refuses what only the service may do that the secret belongs to, if it belongs to one.
+    pub(crate) fn require_owner(&self, caller: &Owner) -> Result<()> {
+        if self.owning_service.is_none() || self.owning_service.as_deref() == caller.0.as_deref() {
+            Ok(())
+        } else {
+            Err(Error::managed_by_service())
+        }
     }
 
     /// What contradicts the invariants of a secret, if anything does.
@@ -81,7 +97,7 @@ impl Secret {
         if has_value && !self.stages.iter().any(|(label, _)| label == CURRENT) {
             return Some(format!("no version has the label {CURRENT}"));
         }
-        None
+        self.rotation.as_ref()?.inconsistency(|id| self.version(id).is_some())
     }
 
     pub(crate) fn version(&self, id: &VersionId) -> Option<&Version> {
@@ -114,24 +130,33 @@ impl Secret {
 
     /// Adds a version that is about to receive its value, or picks the placeholder that waits for it, and labels it.
     ///
-    /// `labels` are the requested ones, none meaning `AWSCURRENT`. Returns the ids of versions that are gone for it.
+    /// `labels` are the requested ones, none meaning `AWSCURRENT`.
     pub(crate) fn add_version(
         &mut self,
         id: &VersionId,
         labels: &[String],
         versions_max: usize,
         now: Timestamp,
-    ) -> Result<Vec<VersionId>> {
+    ) -> Result<()> {
         let is_first = !self.versions.iter().any(Version::has_value);
         if self.version(id).is_none() {
             self.versions_made += 1;
             let (id, number) = (id.clone(), self.versions_made);
             self.versions.push(Version { id, number, created_at: now, accessed_on: None, content: None });
         }
+        let current = self.stages.holder(CURRENT).cloned();
         self.stages.label_new(id, labels, is_first);
+        self.check_versions(id, versions_max, now)?;
+        self.follow_labels(current.as_ref(), now);
+        self.touch(now);
+        Ok(())
+    }
+
+    /// Removes what has to go for the version that was just labelled, and checks the quotas.
+    pub(crate) fn check_versions(&mut self, id: &VersionId, versions_max: usize, now: Timestamp) -> Result<()> {
         self.check_label_quota()?;
-        let mut gone = self.discard_placeholders(id);
-        gone.extend(self.retire_versions(now));
+        self.discard_placeholders(id);
+        self.retire_versions(now);
         if self.versions.len() > versions_max {
             return Err(Error::limit_exceeded(format!(
                 "The secret has {versions_max} versions that can't be removed yet. Versions without staging labels are \
@@ -139,17 +164,13 @@ impl Secret {
                 lim::VERSION_KEPT_HOURS
             )));
         }
-        self.touch(now);
-        Ok(gone)
+        Ok(())
     }
 
     /// A placeholder that lost its last label is of no use to anybody.
-    fn discard_placeholders(&mut self, but: &VersionId) -> Vec<VersionId> {
+    fn discard_placeholders(&mut self, but: &VersionId) {
         let stages = &self.stages;
-        self.versions
-            .extract_if(.., |version| !version.has_value() && version.id != *but && !stages.is_labelled(&version.id))
-            .map(|version| version.id)
-            .collect()
+        self.versions.retain(|version| version.has_value() || version.id == *but || stages.is_labelled(&version.id));
     }
 
     /// Removes the oldest unlabelled versions beyond the number that is kept, none younger than a day.
@@ -214,6 +235,7 @@ impl Secret {
         if holder.is_some() && holder.as_ref() == step.move_to() {
             return Ok(());
         }
+        let current = self.stages.holder(CURRENT).cloned();
         match step {
             StageMove::Attach { to } => {
                 if let Some(holder) = holder {
@@ -236,6 +258,7 @@ impl Secret {
             }
         }
         self.check_label_quota()?;
+        self.follow_labels(current.as_ref(), now);
         self.touch(now);
         Ok(())
     }

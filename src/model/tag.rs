@@ -30,18 +30,28 @@ impl Tag {
     }
 }
 
-/// Tags that may be attached: no key twice, none reserved.
+/// Tags that may be attached: no key twice, and none reserved unless a service attaches them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewTags(Vec<Tag>);
 
 impl NewTags {
     pub(crate) fn parse(tags: Vec<Tag>) -> Result<Self> {
+        let is_reserved = |tag: &Tag| tag.key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
+        Self::parse_unless(tags, is_reserved)
+    }
+
+    /// As [`parse`](Self::parse), of tags that a service attaches, whose keys may be reserved.
+    pub(crate) fn parse_any(tags: Vec<Tag>) -> Result<Self> {
+        Self::parse_unless(tags, |_| false)
+    }
+
+    fn parse_unless(tags: Vec<Tag>, is_reserved: impl Fn(&Tag) -> bool) -> Result<Self> {
         // First, so that comparing every pair below stays cheap whatever was sent.
         if tags.len() > lim::TAGS_MAX {
             return Err(too_many());
         }
         for (index, tag) in tags.iter().enumerate() {
-            if tag.key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+            if is_reserved(tag) {
                 return Err(Error::invalid_parameter(format!(
                     "Tag keys that begin with aws: are reserved for system use. Remove the tag with key {}.",
                     tag.key

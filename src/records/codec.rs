@@ -16,6 +16,7 @@ use crate::model::tenant::Tenant;
 use crate::model::value::ValueKind;
 use crate::model::version::{Content, KeyRole, KeyUse, KmsKeyId, Version, VersionId};
 use crate::records::manifest::SetHash;
+use crate::records::rotation::StoredRotation;
 use crate::storage::RECORD_BYTES_MAX;
 use crate::time::{Timestamp, from_millis};
 
@@ -75,6 +76,8 @@ struct StoredSecret<'a> {
     deletion_at: Option<i64>,
     owning_service: Option<&'a str>,
     primary_region: Option<&'a str>,
+    #[serde(borrow)]
+    rotation: Option<StoredRotation<'a>>,
     versions_made: u64,
     /// Keys in use by the versions, each once.
     #[serde(borrow)]
@@ -140,6 +143,7 @@ pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
         deletion_at,
         owning_service,
         primary_region,
+        rotation,
         versions_made,
         versions,
         stages,
@@ -196,6 +200,7 @@ pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
         deletion_at: millis(*deletion_at),
         owning_service: owning_service.as_deref(),
         primary_region: primary_region.as_deref(),
+        rotation: rotation.as_deref().map(StoredRotation::new),
         versions_made: *versions_made,
         keys,
         versions: stored_versions,
@@ -263,6 +268,7 @@ pub(crate) fn decode_secret(bytes: &[u8], tenant: Option<&Arc<Tenant>>) -> Resul
         deletion_at: stored.deletion_at.map(from_millis),
         owning_service: stored.owning_service.map(str::to_owned),
         primary_region: stored.primary_region.map(str::to_owned),
+        rotation: stored.rotation.map(|rotation| Box::new(rotation.read())),
         versions_made: stored.versions_made,
         versions,
         stages: Stages::from_record(stages),
@@ -381,6 +387,7 @@ mod tests {
             deletion_at: None,
             owning_service: None,
             primary_region: None,
+            rotation: None,
             versions_made: 0,
             stages: Stages::from_record(versions.iter().enumerate().take(20).map(label).collect()),
             versions,

@@ -112,6 +112,8 @@ pub(crate) enum Task {
     Purge = 1,
     /// A version can be removed.
     Retire = 2,
+    /// An attempt to rotate it can begin.
+    Rotate = 3,
 }
 
 /// An operation that remembers how far it has come.

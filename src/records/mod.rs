@@ -15,6 +15,7 @@ mod indexes;
 pub(crate) mod keys;
 pub(crate) mod manifest;
 pub(crate) mod portable;
+mod rotation;
 pub(crate) mod sweep;
 pub(crate) mod token;
 
@@ -139,10 +140,9 @@ pub(crate) enum Closed {
 #[derive(Debug)]
 pub(crate) struct Due {
     pub(crate) at: Timestamp,
-    /// The secret it is about, or why that cannot be told.
-    pub(crate) secret: Result<SecretKey>,
     /// Its place among the others.
     pub(crate) entry: Vec<u8>,
+    found: StoredRecord,
 }
 
 impl Records {
@@ -353,13 +353,18 @@ impl Records {
         }
     }
 
-    /// The earliest due entries, at most a few hundred, after the one given.
+    /// The earliest due entries, a few of them, after the one given. They were not opened yet.
     pub(crate) fn due(&self, after: Option<&[u8]>) -> Result<Vec<Due>> {
-        let open = |(entry, found): (Vec<u8>, StoredRecord)| {
+        let read = |(entry, found): (Vec<u8>, StoredRecord)| {
             let at = keys::due_at(&entry).ok_or_else(|| Error::corrupted("a due entry has no time"))?;
-            Ok(Due { at, secret: self.open_due(&entry, &found), entry })
+            Ok(Due { at, entry, found })
         };
-        self.scan(&[Family::Due as u8], after)?.into_iter().map(open).collect()
+        self.scan(&[Family::Due as u8], after)?.into_iter().map(read).collect()
+    }
+
+    /// The secret that a due entry is about, or why that cannot be told.
+    pub(crate) fn due_secret(&self, due: &Due) -> Result<SecretKey> {
+        self.open_due(&due.entry, &due.found)
     }
 
     /// The secret that a due entry is about.
@@ -584,5 +589,6 @@ fn undecodable(error: CodecError) -> Error {
 fn tasks(secret: &Secret) -> impl Iterator<Item = (Timestamp, Task)> {
     let purge = secret.deletion_at.map(|at| (at, Task::Purge));
     let retire = secret.retirement_due().map(|at| (at, Task::Retire));
-    purge.into_iter().chain(retire)
+    let rotate = secret.rotation_due().map(|at| (at, Task::Rotate));
+    purge.into_iter().chain(retire).chain(rotate)
 }

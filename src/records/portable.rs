@@ -20,6 +20,7 @@ use crate::model::value::{SecretValue, ValueKind};
 use crate::model::version::{Content, KmsKeyId, Version, VersionId};
 use crate::records::codec::{CodecError, decode, encode};
 use crate::records::keys::{Family, SecretKey};
+use crate::records::rotation::StoredRotation;
 use crate::records::{Loaded, Records, SCAN_RECORDS, misplaced, undecodable};
 use crate::storage::RECORD_BYTES_MAX;
 use crate::time::{Timestamp, from_millis};
@@ -75,6 +76,8 @@ struct StoredHead<'a> {
     deletion_at: Option<i64>,
     owning_service: Option<&'a str>,
     primary_region: Option<&'a str>,
+    #[serde(borrow)]
+    rotation: Option<StoredRotation<'a>>,
     versions_made: u64,
     versions: u32,
     #[serde(borrow)]
@@ -152,6 +155,7 @@ pub(crate) fn secret_chunk(secret: &Secret) -> Result<Zeroizing<Vec<u8>>> {
         deletion_at,
         owning_service,
         primary_region,
+        rotation,
         versions_made,
         versions,
         stages,
@@ -176,6 +180,7 @@ pub(crate) fn secret_chunk(secret: &Secret) -> Result<Zeroizing<Vec<u8>>> {
             deletion_at: millis(*deletion_at),
             owning_service: owning_service.as_deref(),
             primary_region: primary_region.as_deref(),
+            rotation: rotation.as_deref().map(|rotation| StoredRotation::new(rotation).without_job()),
             versions_made: *versions_made,
             versions: u32::try_from(versions.len()).map_err(|_| CodecError::TooLarge)?,
             labels: labels.collect::<Result<_, CodecError>>()?,
@@ -226,6 +231,10 @@ fn decode_head(record: &[u8]) -> Result<Draft, CodecError> {
     let stored: StoredHead<'_> = decode(record)?;
     let tenant = Tenant::parse(stored.account, stored.region).map_err(|_| CodecError::Malformed)?;
     let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    let rotation = match stored.rotation {
+        Some(rotation) => Some(Box::new(rotation.read_exported().ok_or(CodecError::Malformed)?)),
+        None => None,
+    };
     let secret = Secret {
         tenant: Arc::new(tenant),
         uid: Uuid::nil(),
@@ -241,6 +250,7 @@ fn decode_head(record: &[u8]) -> Result<Draft, CodecError> {
         deletion_at: stored.deletion_at.map(instant).transpose()?,
         owning_service: stored.owning_service.map(str::to_owned),
         primary_region: stored.primary_region.map(str::to_owned),
+        rotation,
         versions_made: stored.versions_made,
         versions: Vec::new(),
         stages: Stages::default(),
@@ -324,6 +334,7 @@ mod tests {
             deletion_at: None,
             owning_service: None,
             primary_region: None,
+            rotation: None,
             versions_made: 1,
             versions: vec![],
             stages: Stages::default(),

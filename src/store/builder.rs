@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::clock::{Clock, SystemClock};
@@ -13,8 +14,10 @@ use crate::envelope::root::{RootKeys, Roots};
 use crate::envelope::{Envelope, new_root, open_root, unopened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::limits as lim;
+use crate::model::rotation::attempts::Retries;
 use crate::model::tenant::Tenant;
 use crate::model::version::{KeyRole, KmsKeyId};
+use crate::observe::{Observer, Observers};
 use crate::records::anchor::{AnchorFile, Anchors, ExternalAnchor, HeadTag, lost};
 use crate::records::codec::Head;
 use crate::records::header::{Header, ReadHeader, RootWrap, TEST_ONLY};
@@ -22,8 +25,10 @@ use crate::records::keys::Family;
 use crate::records::{Count, Parts, Records, storage};
 use crate::storage::sled::SledBackend;
 use crate::storage::{Backend, Durability};
+use crate::store::background::Background;
 use crate::store::directory::{Directory, Found};
-use crate::store::{Inner, SecretStore, Settings, StoredHeader};
+use crate::store::rotation::{Functions, Rotating};
+use crate::store::{Inner, RotationSettings, SecretStore, Settings, StoredHeader};
 
 /// Account of [`SecretStore::default_secrets_manager`], unless the builder says otherwise.
 const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -31,6 +36,13 @@ const DEFAULT_ACCOUNT: &str = "000000000000";
 const DEFAULT_REGION: &str = "us-east-1";
 /// sled's page cache, unless the builder says otherwise.
 const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Attempts of a rotation in one window, unless the builder says otherwise.
+const ATTEMPTS: u32 = 5;
+/// Time between the first and the second, unless the builder says otherwise.
+const PAUSE: TimeDelta = TimeDelta::minutes(1);
+/// How long a rotation function may take for one step, unless the builder says otherwise. Lambda's own limit.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Generation of the root key of a new store.
 const FIRST_GENERATION: u32 = 1;
@@ -94,7 +106,10 @@ pub struct Builder {
     external_anchor: Option<Arc<dyn ExternalAnchor>>,
     expected_epoch: Option<u64>,
     is_inspection: bool,
-    settings: Settings,
+    pub(super) settings: Settings,
+    pub(super) functions: Functions,
+    pub(super) background: Option<Background>,
+    observers: Vec<Arc<dyn Observer>>,
 }
 
 /// Where the records are.
@@ -127,7 +142,16 @@ impl Builder {
                 require_client_request_token: false,
                 versions_max: lim::VERSIONS_MAX_DEFAULT,
                 secrets_max: lim::SECRETS_MAX_DEFAULT,
+                rotation: RotationSettings {
+                    retries: Retries { attempts: ATTEMPTS, pause: PAUSE },
+                    timeout: Some(FUNCTION_TIMEOUT),
+                    workers: 1,
+                    is_inline: false,
+                },
             },
+            functions: Functions::default(),
+            background: None,
+            observers: Vec::new(),
         }
     }
 
@@ -252,6 +276,14 @@ impl Builder {
         self
     }
 
+    /// Somebody who is told of every operation. Can be called several times: they are told in this order. Default: nobody.
+    ///
+    /// For each record the clock is asked for the time once more than without observers. The random source is not.
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
     /// Something outside the directory that remembers the newest commit. Default: nothing, and then whoever puts back an
     /// older copy of the whole directory is not noticed.
     ///
@@ -337,6 +369,9 @@ impl Builder {
             expected_epoch,
             is_inspection,
             settings,
+            functions,
+            background,
+            observers,
         } = self;
         let default_tenant = Arc::new(Tenant::parse(&account, &region)?);
         let provider = provider.ok_or_else(|| {
@@ -346,6 +381,10 @@ impl Builder {
         })?;
         if settings.versions_max == 0 || settings.secrets_max == 0 {
             return Err(Error::configuration("a store in which nothing may be stored is of no use"));
+        }
+        let RotationSettings { retries, workers, .. } = &settings.rotation;
+        if retries.attempts == 0 || *workers == 0 || retries.pause < TimeDelta::zero() {
+            return Err(Error::configuration("rotations need at least one attempt and one worker"));
         }
         let is_test_only = is_test_only || clock.is_for_tests() || entropy.is_for_tests();
         let maker = Maker {
@@ -364,19 +403,28 @@ impl Builder {
         let (Opened { records, header }, directory) = open(&maker, place, patience, cache_bytes)?;
         let envelope = maker.envelope(&header.header);
         let Maker { entropy, root_key_id, .. } = maker;
+        let observers = Observers::new(observers, header.header.instance, &*entropy)?;
         let inner = Inner {
             records,
             envelope,
             clock,
             entropy,
             settings,
+            functions,
+            observers,
+            rotating: Rotating::default(),
+            alarm: Arc::default(),
             root_key_id,
             header: RwLock::new(header),
             steady: RwLock::default(),
             key_work: Mutex::default(),
             directory: Mutex::new(directory),
         };
-        Ok(SecretStore { inner: Arc::new(inner), default_tenant })
+        let inner = Arc::new(inner);
+        if let Some(background) = background {
+            background.start(&inner, &default_tenant)?;
+        }
+        Ok(SecretStore { inner, default_tenant })
     }
 }
 

@@ -1,34 +1,44 @@
 //! Assembly: opening, closing and maintaining a store, and the handles that work on it.
 
+pub(crate) mod background;
 mod backup;
 mod builder;
 mod compact;
 mod directory;
 mod keys;
-mod maintenance;
+pub(crate) mod maintenance;
 mod portable;
 mod progress;
+pub(crate) mod rotation;
 mod salvage;
 mod seal;
 mod verify;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::envelope::Envelope;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::model::limits as lim;
+use crate::model::rotation::attempts::Retries;
+use crate::model::secret::Owner;
 use crate::model::tenant::Tenant;
 use crate::model::version::KmsKeyId;
+use crate::observe::Observers;
 use crate::records::header::Header;
+use crate::records::keys::SecretKey;
 use crate::records::{Closed, Records};
 use crate::storage::Backend;
 use crate::storage::memory::MemoryBackend;
+use crate::store::background::Alarm;
 use crate::store::builder::Place;
 use crate::store::directory::Directory;
+use crate::store::rotation::{Functions, Rotating};
 use crate::time::{Timestamp, to_millis};
 
 pub use crate::store::backup::BackupReport;
@@ -43,6 +53,7 @@ pub use crate::store::portable::{
     ConflictReason, ExportOptions, ExportReport, ImportConflict, ImportOptions, ImportReport, SkippedSecret,
 };
 pub use crate::store::progress::Progress;
+pub use crate::store::rotation::{RotationCall, RotationError, RotationFunction, RotationStep};
 pub use crate::store::salvage::SalvageReport;
 pub use crate::store::verify::{Finding, FindingKind, VerifyOptions, VerifyReport};
 
@@ -83,6 +94,9 @@ pub struct SecretStore {
 pub struct SecretsManager {
     inner: Arc<Inner>,
     tenant: Arc<Tenant>,
+    owner: Owner,
+    /// The host's own id of the request that is being answered.
+    request_id: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -92,6 +106,14 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
+    /// Who rotates which secrets.
+    functions: Functions,
+    /// Who is told of every operation.
+    observers: Observers,
+    /// Secrets whose function is being called.
+    rotating: Rotating,
+    /// What the store's own thread waits for.
+    alarm: Arc<Alarm>,
     /// The key that is to protect the root key, if the builder was told one.
     root_key_id: Option<KmsKeyId>,
     header: RwLock<StoredHeader>,
@@ -116,6 +138,19 @@ pub(crate) struct Settings {
     pub(crate) require_client_request_token: bool,
     pub(crate) versions_max: usize,
     pub(crate) secrets_max: u64,
+    pub(crate) rotation: RotationSettings,
+}
+
+/// How rotations are carried out.
+#[derive(Debug, Clone)]
+pub(crate) struct RotationSettings {
+    pub(crate) retries: Retries,
+    /// How long a call of a function may take. `None`: it is called on the thread that maintains the store, and waited for.
+    pub(crate) timeout: Option<Duration>,
+    /// Secrets that are rotated at a time.
+    pub(crate) workers: usize,
+    /// Whether `RotateSecret` makes the first attempt before it returns.
+    pub(crate) is_inline: bool,
 }
 
 /// Sizes and counts of a store.
@@ -186,13 +221,17 @@ impl SecretStore {
     /// ```
     pub fn secrets_manager(&self, account: &str, region: &str) -> Result<SecretsManager> {
         let tenant = Arc::new(Tenant::parse(account, region)?);
-        Ok(SecretsManager { inner: Arc::clone(&self.inner), tenant })
+        Ok(self.handle(tenant))
     }
 
     /// The handle for applications that do not think of accounts.
     #[must_use]
     pub fn default_secrets_manager(&self) -> SecretsManager {
-        SecretsManager { inner: Arc::clone(&self.inner), tenant: Arc::clone(&self.default_tenant) }
+        self.handle(Arc::clone(&self.default_tenant))
+    }
+
+    pub(crate) fn handle(&self, tenant: Arc<Tenant>) -> SecretsManager {
+        SecretsManager { inner: Arc::clone(&self.inner), tenant, owner: Owner::default(), request_id: None }
     }
 
     /// Builds what listings and filters need, which is otherwise done by the first call that needs it.
@@ -257,6 +296,7 @@ impl Inner {
     }
 
     fn close(&self) -> Result<()> {
+        self.alarm.stop();
         let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
         let closed = self.records.close()?;
         match (directory, closed) {
@@ -305,6 +345,51 @@ impl SecretsManager {
         self.tenant.region()
     }
 
+    /// The same handle for one request of the host's, whose id is in the records that its operations leave
+    /// ([`AuditRecord::request_id`](crate::AuditRecord::request_id)).
+    #[must_use]
+    pub fn with_request_id(&self, id: impl AsRef<str>) -> Self {
+        Self { request_id: Some(Arc::from(id.as_ref())), ..self.clone() }
+    }
+
+    /// The same handle, acting for a service such as `rds`: secrets that it creates belong to the service, and it may change
+    /// them.
+    ///
+    /// Other handles can read such a secret, tag it, and change when it rotates, but not its value, its key or its
+    /// description, and they cannot delete it. The API has no way to make one: this is for whoever plays the part of the
+    /// service. [`create_secret`](Self::create_secret) also takes tags whose keys begin with `aws:` then, and adds
+    /// `aws:secretsmanager:owningService`; by convention the name begins with the service and `!`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration): the name of the service is empty or has more than 128
+    /// characters.
+    ///
+    /// ```
+    /// # use strongroom::*;
+    /// # let store = SecretStore::in_memory().key_provider(StaticKey::new([7; 32])).open()?;
+    /// let rds = store.default_secrets_manager().as_owning_service("rds")?;
+    /// rds.create_secret(CreateSecretRequest::new("rds!db-1").secret_string("s3cret"))?;
+    ///
+    /// let secrets = store.default_secrets_manager();
+    /// let described = secrets.describe_secret(DescribeSecretRequest::new("rds!db-1"))?;
+    /// assert_eq!(described.owning_service.as_deref(), Some("rds"));
+    /// assert!(secrets.put_secret_value(PutSecretValueRequest::new("rds!db-1", "mine")).is_err());
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    pub fn as_owning_service(mut self, service: impl AsRef<str>) -> Result<Self> {
+        let service = service.as_ref();
+        if service.is_empty() || service.chars().count() > lim::OWNING_SERVICE_CHARS_MAX {
+            return Err(Error::configuration("the name of an owning service has 1 to 128 characters"));
+        }
+        self.owner = Owner(Some(service.into()));
+        Ok(self)
+    }
+
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
     pub(crate) fn tenant(&self) -> &Arc<Tenant> {
         &self.tenant
     }
@@ -325,6 +410,41 @@ impl SecretsManager {
         &self.inner.settings
     }
 
+    pub(crate) fn observers(&self) -> &Observers {
+        &self.inner.observers
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    pub(crate) fn functions(&self) -> &Functions {
+        &self.inner.functions
+    }
+
+    /// A handle for another account and Region, which acts for nobody.
+    pub(crate) fn with_tenant(&self, tenant: &Arc<Tenant>) -> Self {
+        let (inner, tenant) = (Arc::clone(&self.inner), Arc::clone(tenant));
+        Self { inner, tenant, owner: Owner::default(), request_id: None }
+    }
+
+    /// Does what is due in the whole store. See [`Inner::maintain`].
+    pub(crate) fn maintain_records(
+        &self,
+        rotate: impl FnMut(Vec<SecretKey>, &mut MaintenanceReport) -> Result<()>,
+    ) -> Result<MaintenanceReport> {
+        self.inner.maintain(rotate)
+    }
+
+    pub(crate) fn rotating(&self) -> &Rotating {
+        &self.inner.rotating
+    }
+
+    /// Something is due at once.
+    pub(crate) fn ring(&self) {
+        self.inner.alarm.ring();
+    }
+
     /// The clock's time, in whole milliseconds.
     pub(crate) fn now(&self) -> Timestamp {
         self.inner.now()
@@ -332,7 +452,7 @@ impl SecretsManager {
 }
 
 impl Inner {
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         to_millis(self.clock.now())
     }
 }

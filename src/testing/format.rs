@@ -98,6 +98,12 @@ pub fn purge_key(index: &[u8; 32], generation: u32, at: Timestamp, secret: &[u8]
     Some(keys::due(&index_key(index, generation), at, Task::Purge, &SecretKey::from_bytes(secret)?))
 }
 
+/// Where the due entry of a rotation is stored. `None` if the key is not that of a secret.
+#[must_use]
+pub fn rotation_key(index: &[u8; 32], generation: u32, at: Timestamp, secret: &[u8]) -> Option<Vec<u8>> {
+    Some(keys::due(&index_key(index, generation), at, Task::Rotate, &SecretKey::from_bytes(secret)?))
+}
+
 /// Where a re-encryption keeps how far it has come.
 #[must_use]
 pub fn reencryption_key(index: &[u8; 32], generation: u32) -> Vec<u8> {

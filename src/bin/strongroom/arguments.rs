@@ -1,6 +1,9 @@
 //! The arguments, and the help that teaches them.
 
+pub(crate) mod audit;
 pub(crate) mod keys;
+pub(crate) mod rotate;
+pub(crate) mod rotation;
 pub(crate) mod transfer;
 pub(crate) mod upkeep;
 
@@ -10,7 +13,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
+use crate::arguments::audit::AuditCommand;
 use crate::arguments::keys::KeyCommand;
+use crate::arguments::rotate::{Maintain, Rotate, RotationCommand};
+use crate::arguments::rotation::Rotation;
 use crate::arguments::transfer::{Export, Import};
 use crate::arguments::upkeep::{Backup, Compact, RestoreBackup, Salvage, SalvageReader, Verify};
 use crate::failure::{EXIT_CODES, Failure};
@@ -71,6 +77,13 @@ pub(crate) enum Command {
     /// Take back a scheduled deletion
     #[command(after_help = RESTORE_HELP)]
     Restore(Secret),
+    /// Have the function of a secret give it a new value, now and by a schedule
+    Rotate(Rotate),
+    /// See how rotations stand, and turn them off
+    #[command(subcommand)]
+    Rotation(RotationCommand),
+    /// Do what is due: rotate, purge what is past its recovery window, remove old versions
+    Maintain(Maintain),
     /// Check that a store is whole; nothing is changed
     Verify(Verify),
     /// Write everything into one encrypted file, as of one moment
@@ -85,6 +98,9 @@ pub(crate) enum Command {
     Export(Export),
     /// Bring the secrets of an export into a store
     Import(Import),
+    /// Check a file of `serve --audit-file`
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// See and change which keys open what, and the keys of a keyring
     #[command(subcommand)]
     Keys(KeyCommand),
@@ -98,6 +114,10 @@ pub(crate) enum Command {
 
 const RESTORE_HELP: &str = "To make a store from a file of `strongroom backup`, use `strongroom restore-backup FILE`.";
 
+/// Whose secrets are meant if nothing else is said.
+pub(crate) const DEFAULT_ACCOUNT: &str = "000000000000";
+pub(crate) const DEFAULT_REGION: &str = "us-east-1";
+
 /// Which store, and what opens it.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Store")]
@@ -110,11 +130,11 @@ pub(crate) struct Place {
     pub(crate) key: Key,
 
     /// The account whose secrets are meant: 12 digits
-    #[arg(long, env = "STRONGROOM_ACCOUNT", value_name = "ID", default_value = "000000000000")]
+    #[arg(long, env = "STRONGROOM_ACCOUNT", value_name = "ID", default_value = DEFAULT_ACCOUNT)]
     pub(crate) account: String,
 
     /// The Region whose secrets are meant
-    #[arg(long, env = "STRONGROOM_REGION", value_name = "REGION", default_value = "us-east-1")]
+    #[arg(long, env = "STRONGROOM_REGION", value_name = "REGION", default_value = DEFAULT_REGION)]
     pub(crate) region: String,
 }
 
@@ -231,10 +251,14 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024, value_parser = value_parser!(u32).range(1..=BODY_BYTES_MAX))]
     pub(crate) max_body_bytes: u32,
 
-    /// Seconds between two rounds of maintenance, which purges what is past its recovery window; 0 for none [default: 60,
-    /// and 0 with --admin]
+    /// At most so many seconds between two rounds of maintenance, which rotates what is due and purges what is past its
+    /// recovery window; 0 for none but after RotateSecret [default: 60, and 0 with --admin]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) maintain_every: Option<u64>,
+
+    /// Append a line of JSON for every call to this file, each bound to all before it by a hash
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit_file: Option<PathBuf>,
 
     /// When a change is acknowledged
     #[arg(long, value_enum, default_value_t = Durability::Immediate)]
@@ -247,6 +271,9 @@ pub(crate) struct Serve {
     /// What is logged
     #[arg(long, value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log_level: LogLevel,
+
+    #[command(flatten)]
+    pub(crate) rotation: Rotation,
 }
 
 /// Largest --max-body-bytes.
@@ -263,8 +290,16 @@ The account of a request is the one that --credentials gives its access key id; 
 access key id itself if it is 12 digits; else --account. Its Region is the one it is signed for, or
 --region. Signatures are checked only with --verify-signatures.
 
+A program of --rotation-command gets each event of a rotation on its standard input, as JSON, and
+fails with an exit status other than 0 and its reason on standard error. SDKs in it find the server
+through AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_REGION and AWS_DEFAULT_REGION; without --credentials,
+and unless the server has AWS keys in its own environment, AWS_ACCESS_KEY_ID is the account of the secret.
+
 When the server is ready it prints one line on standard output: listening on http://ADDRESS:PORT.
-SIGINT and SIGTERM end it: calls that are under way are finished, and the store is closed.";
+SIGINT and SIGTERM end it: calls that are under way are finished, and the store is closed.
+
+The file of --audit-file says what was asked for and how it ended, as AWS CloudTrail writes it and
+never with a value. `strongroom audit verify FILE` checks it.";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Durability {

@@ -19,6 +19,7 @@ pub(crate) enum Code {
     Key = 6,
     InUse = 7,
     Damaged = 8,
+    Rotation = 9,
 }
 
 /// The same as text, for `--help`.
@@ -32,12 +33,17 @@ Exit codes:
   5  the request is invalid
   6  a key is missing, wrong, or cannot be used
   7  the store is open in another process
-  8  the store, a backup or an export is damaged, or newer than this version";
+  8  the store, a backup or an export is damaged, or newer than this version
+  9  a rotation function cannot be called, or failed";
 
 /// What to do about a damaged store.
 pub(crate) const DAMAGED: &str = "`strongroom verify` says what is wrong; `strongroom restore-backup` makes a new store \
     from a backup, `strongroom salvage` one from what can still be read; `strongroom keys restore-header` puts a copy of the \
     header back";
+
+/// What to do about a function that is not there.
+const NO_FUNCTION: &str = "--rotation-command [ARN=]PROGRAM or --lambda-endpoint URL says who does its work; a program \
+    that opens the store through the library registers functions of its own";
 
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -127,6 +133,7 @@ impl From<Error> for Failure {
                             in a file of its own needs --also-key-file alias/NAME=FILE";
                 (Code::Key, Some(hint))
             }
+            K::FunctionNotInvocable { .. } => (Code::Rotation, Some(NO_FUNCTION)),
             K::EncryptionFailure(fault) | K::DecryptionFailure(fault) => (Code::Key, hint_for_state(fault.reason)),
             K::InvalidKey(_) | K::KeyProviderOutage(_) => (Code::Key, None),
             K::KeyFile => (Code::Key, None),
@@ -161,6 +168,7 @@ impl From<Error> for Failure {
                     None => format!("{error} (key `{}`)", fault.key),
                 }
             }
+            K::FunctionNotInvocable { function } => format!("{error} (`{function}`)"),
             _ => error.to_string(),
         };
         let failure = Self::new(code, message);

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 
 use comfy_table::Table;
 use serde::Serialize;
+use serde_json::Number;
 use strongroom::Timestamp;
 
 use crate::failure::Failure;
@@ -124,6 +125,14 @@ fn grouped(number: u64) -> String {
 /// `2026-11-22 14:30:05 UTC`.
 pub(crate) fn date(at: &Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Seconds since 1970, as the API writes dates: with at most three digits behind the point.
+pub(crate) fn seconds(at: &Timestamp) -> Option<Number> {
+    match (at.timestamp(), at.timestamp_subsec_millis()) {
+        (seconds, 0) => Some(seconds.into()),
+        _ => Number::from_f64(at.timestamp_millis() as f64 / 1000.0),
+    }
 }
 
 /// A reader that has seen enough, like `head`, is no failure.

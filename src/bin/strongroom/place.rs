@@ -29,9 +29,14 @@ pub(crate) fn open(place: &Place) -> Result<SecretsManager, Failure> {
 
 /// A store that is there, in which names of keys are those of one account and Region.
 pub(crate) fn open_store(place: &Place) -> Result<SecretStore, Failure> {
+    open_with(place, |builder| builder)
+}
+
+/// The same with further settings.
+pub(crate) fn open_with(place: &Place, adjust: impl FnOnce(Builder) -> Builder) -> Result<SecretStore, Failure> {
     require_store(place)?;
     let keys = Keys::new(place, tell_made)?;
-    keys.open(keys.builder().mode(OpenMode::OpenExisting))
+    keys.open(adjust(keys.builder()).mode(OpenMode::OpenExisting))
 }
 
 /// A store that is there and opens with a passphrase, or with another one that takes its place: new wraps are under that.
@@ -170,6 +175,11 @@ impl Keys {
     pub(crate) fn builder(&self) -> Builder {
         let Place { dir, account, region, key: _ } = &self.place;
         SecretStore::builder(dir).key_provider(Arc::clone(&self.provider)).account(account).region(region)
+    }
+
+    /// The account and the Region that are meant if nothing else is said.
+    pub(crate) fn tenant(&self) -> (&str, &str) {
+        (&self.place.account, &self.place.region)
     }
 
     /// Opens the store, and shows that something is going on if it takes long.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::envelope::SealedVersion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::SecretName;
-use crate::model::secret::Secret;
+use crate::model::secret::{Owner, Secret};
 use crate::model::tenant::Tenant;
 use crate::model::version::VersionId;
 use crate::records::{Loaded, Outcome, SecretChange};
@@ -94,7 +94,12 @@ impl Inner {
                 }
                 _ => None,
             };
-            let manager = SecretsManager { inner: Arc::clone(self), tenant: Arc::clone(&tenant) };
+            let manager = SecretsManager {
+                inner: Arc::clone(self),
+                tenant: Arc::clone(&tenant),
+                owner: Owner::default(),
+                request_id: None,
+            };
             loop {
                 let names = catalogue.names(&tenant, last.as_ref(), BATCH_SECRETS);
                 let Some(newest) = names.last() else { break };

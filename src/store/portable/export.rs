@@ -205,7 +205,7 @@ impl SecretStore {
     /// A secret with its values, as of one moment. `None`: it is gone, or its recovery window is over.
     fn portable(&self, mut loaded: Loaded) -> Result<Option<Portable>> {
         let tenant = Arc::clone(&loaded.secret.tenant);
-        let manager = SecretsManager { inner: Arc::clone(&self.inner), tenant };
+        let manager = self.handle(tenant);
         for _ in 0..ROUNDS_MAX {
             if loaded.secret.is_expired(manager.now()) {
                 return Ok(None);

@@ -228,7 +228,7 @@ struct Import<'a> {
 
 impl Import<'_> {
     fn manager(&self, tenant: &Arc<Tenant>) -> SecretsManager {
-        SecretsManager { inner: Arc::clone(&self.store.inner), tenant: Arc::clone(tenant) }
+        self.store.handle(Arc::clone(tenant))
     }
 
     fn next(&self, source: &mut dyn Source) -> Result<Option<Portable>> {

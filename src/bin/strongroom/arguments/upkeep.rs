@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::arguments::Key;
+use crate::arguments::{DEFAULT_ACCOUNT, DEFAULT_REGION, Key, Place};
 
 /// Which store, and what opens it, for commands to which accounts and Regions do not matter.
 #[derive(Debug, Clone, Args)]
@@ -16,6 +16,14 @@ pub(crate) struct Whole {
 
     #[command(flatten)]
     pub(crate) key: Key,
+}
+
+impl Whole {
+    /// The same for what needs some account and Region.
+    pub(crate) fn place(&self) -> Place {
+        let Self { dir, key } = self.clone();
+        Place { dir, key, account: DEFAULT_ACCOUNT.to_owned(), region: DEFAULT_REGION.to_owned() }
+    }
 }
 
 /// How a report is printed.

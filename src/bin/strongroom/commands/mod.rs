@@ -1,5 +1,6 @@
 //! The commands: each opens the store, makes one call, and prints what it gave.
 
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod compact;
 pub(crate) mod completions;
@@ -12,10 +13,12 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod list;
+pub(crate) mod maintain;
 pub(crate) mod put;
 pub(crate) mod random_password;
 pub(crate) mod restore;
 pub(crate) mod restore_backup;
+pub(crate) mod rotation;
 pub(crate) mod salvage;
 pub(crate) mod stage;
 pub(crate) mod tag;

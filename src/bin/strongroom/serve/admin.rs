@@ -3,10 +3,11 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use strongroom::Timestamp;
 
+use crate::commands::maintain::Summary;
 use crate::failure::Failure;
 use crate::serve::clock::{Reading, ServerClock};
+use crate::serve::maintenance::Maintenance;
 use crate::serve::shelf::Shelf;
 
 /// An answer.
@@ -41,17 +42,38 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 
 /// Carries out what is named by the last part of the path.
 pub(super) fn act(shelf: &Shelf, clock: &ServerClock, action: &str, is_change: bool, body: &[u8]) -> Done {
-    if is_change && action != "clock" && !body.is_empty() && read::<Nothing>(body).is_none() {
-        return refused(400, "the body is {}");
+    if is_change
+        && action != "clock"
+        && let Some(refused) = refuse_members(body)
+    {
+        return refused;
     }
     let done = match (action, is_change) {
         ("reset", true) => shelf.reset().map(|()| json!({})),
-        ("maintain", true) => maintain(shelf),
         ("stats", false) => stats(shelf),
         ("clock", false) => Ok(show(clock.read())),
         ("clock", true) => return move_clock(clock, body),
         _ => return refused(404, "there is no such action"),
     };
+    answer(done, action)
+}
+
+/// Has the store maintained.
+pub(super) async fn maintain(maintenance: &Maintenance, body: &[u8]) -> Done {
+    if let Some(refused) = refuse_members(body) {
+        return refused;
+    }
+    let done = maintenance.run().await;
+    answer(done.and_then(|report| Ok(serde_json::to_value(Summary::new(&report))?)), "maintain")
+}
+
+/// Refuses a body that is more than `{}`.
+fn refuse_members(body: &[u8]) -> Option<Done> {
+    let is_legal = body.is_empty() || read::<Nothing>(body).is_some();
+    (!is_legal).then(|| refused(400, "the body is {}"))
+}
+
+fn answer(done: Result<Value, Failure>, action: &str) -> Done {
     match done {
         Ok(body) => Done { status: 200, body },
         Err(failure) => {
@@ -59,16 +81,6 @@ pub(super) fn act(shelf: &Shelf, clock: &ServerClock, action: &str, is_change: b
             refused(500, &failure.to_string())
         }
     }
-}
-
-fn maintain(shelf: &Shelf) -> Result<Value, Failure> {
-    let done = shelf.with(|store| store.maintain())?;
-    let next_due_at = done.next_due_at.as_ref().map(|at| seconds(Timestamp::timestamp_millis(at)));
-    Ok(json!({
-        "purged_secrets": done.purged_secrets,
-        "removed_versions": done.removed_versions,
-        "next_due_at": next_due_at,
-    }))
 }
 
 fn stats(shelf: &Shelf) -> Result<Value, Failure> {

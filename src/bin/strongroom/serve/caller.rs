@@ -1,6 +1,7 @@
 //! Whose secrets a request is about, and whether it is let in.
 
 use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use axum::http::Version;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
@@ -8,7 +9,6 @@ use axum::http::request::Parts;
 use strongroom::wire::WireResponse;
 use strongroom::{Clock as _, SystemClock};
 
-use crate::arguments::Serve;
 use crate::serve::credentials::Credentials;
 use crate::serve::sigv4::{self, SignedRequest};
 
@@ -23,7 +23,7 @@ pub(super) struct Caller {
 /// How callers are told apart.
 #[derive(Debug)]
 pub(super) struct Callers {
-    credentials: Option<Credentials>,
+    credentials: Arc<RwLock<Credentials>>,
     must_sign: bool,
     /// Names of this server, besides those of the loopback interface. Not looked at where signatures are.
     hosts: Vec<String>,
@@ -32,14 +32,18 @@ pub(super) struct Callers {
 }
 
 impl Callers {
-    pub(super) fn new(arguments: &Serve, credentials: Option<Credentials>) -> Self {
-        Self {
-            credentials,
-            must_sign: arguments.verify_signatures,
-            hosts: arguments.allow_host.clone(),
-            account: arguments.place.account.clone(),
-            region: arguments.place.region.clone(),
-        }
+    /// Callers of whom nothing is known count as those of this account and Region.
+    pub(super) fn new((account, region): (&str, &str), credentials: Arc<RwLock<Credentials>>, must_sign: bool) -> Self {
+        Self { credentials, must_sign, hosts: Vec::new(), account: account.to_owned(), region: region.to_owned() }
+    }
+
+    /// With further names of this server.
+    pub(super) fn allow_hosts(self, hosts: Vec<String>) -> Self {
+        Self { hosts, ..self }
+    }
+
+    fn credentials(&self) -> RwLockReadGuard<'_, Credentials> {
+        self.credentials.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses what a web page could send on behalf of whoever looks at it: a server without signatures trusts everybody
@@ -82,7 +86,8 @@ impl Callers {
         let Some(scope) = authorization.and_then(sigv4::scope) else {
             return Ok(Caller { account: self.account.clone(), region: self.region.clone(), principal: None });
         };
-        let known = self.credentials.as_ref().and_then(|credentials| credentials.identify(scope.access_key_id));
+        let credentials = self.credentials();
+        let known = credentials.identify(scope.access_key_id);
         let (account, principal) = match known {
             Some((account, principal)) => (account, principal),
             None if is_account(scope.access_key_id) => (scope.access_key_id, None),
@@ -114,10 +119,8 @@ impl Callers {
             headers: &headers,
             body,
         };
-        let nobody = Credentials::default();
-        let credentials = self.credentials.as_ref().unwrap_or(&nobody);
         // Clients sign with the time of their own clocks, whatever the store's clock was moved to.
-        let identity = sigv4::verify(&request, credentials, SystemClock.now())
+        let identity = sigv4::verify(&request, &self.credentials(), SystemClock.now())
             .map_err(|error| WireResponse::error(error.status(), error.code(), error.message()))?;
         Ok(Caller { account: identity.account, region: identity.region, principal: identity.principal })
     }
@@ -150,13 +153,13 @@ mod tests {
 
     fn callers() -> Callers {
         Callers {
-            credentials: Some(
+            credentials: Arc::new(RwLock::new(
                 Credentials::parse(
                     br#"{"credentials": [{"access_key_id": "AKIDALICE", "secret_access_key": "x",
                         "account": "111122223333", "principal": "arn:aws:iam::111122223333:user/alice"}]}"#,
                 )
                 .unwrap(),
-            ),
+            )),
             must_sign: false,
             hosts: vec!["vault.test".to_owned()],
             account: "999999999999".to_owned(),

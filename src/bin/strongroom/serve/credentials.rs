@@ -49,6 +49,16 @@ pub(super) struct Credential {
 }
 
 impl Credential {
+    /// One that is given out for a while.
+    pub(super) fn temporary(secret_access_key: &str, session_token: &str, account: &str) -> Self {
+        Self {
+            secret_access_key: Zeroizing::new(secret_access_key.to_owned()),
+            session_token: Some(Zeroizing::new(session_token.to_owned())),
+            account: account.to_owned(),
+            principal: None,
+        }
+    }
+
     pub(super) fn secret_access_key(&self) -> &str {
         &self.secret_access_key
     }
@@ -105,6 +115,15 @@ impl Credentials {
     /// The account and the principal that an access key id stands for.
     pub(crate) fn identify(&self, access_key_id: &str) -> Option<(&str, Option<&str>)> {
         self.get(access_key_id).map(|credential| (credential.account(), credential.principal()))
+    }
+
+    /// Adds a credential.
+    pub(super) fn insert(&mut self, access_key_id: String, credential: Credential) {
+        self.by_access_key_id.insert(access_key_id, credential);
+    }
+
+    pub(super) fn remove(&mut self, access_key_id: &str) {
+        self.by_access_key_id.remove(access_key_id);
     }
 
     pub(super) fn get(&self, access_key_id: &str) -> Option<&Credential> {

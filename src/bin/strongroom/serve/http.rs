@@ -20,6 +20,7 @@ use crate::serve::admin;
 use crate::serve::body::{Bodies, Received, Unread};
 use crate::serve::caller::{self, Caller, Callers};
 use crate::serve::clock::ServerClock;
+use crate::serve::maintenance::Maintenance;
 use crate::serve::random_id;
 use crate::serve::shelf::Shelf;
 
@@ -30,6 +31,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) shelf: Arc<Shelf>,
+    /// Who maintains the store, unless that is for others to do.
+    pub(super) maintenance: Option<Arc<Maintenance>>,
     pub(super) callers: Callers,
     pub(super) clock: ServerClock,
     pub(super) has_admin: bool,
@@ -45,6 +48,10 @@ struct Note {
     error_code: String,
     caller: Option<Caller>,
 }
+
+/// The id of a request, as its answer, the log and the audit file have it.
+#[derive(Debug, Clone, Default)]
+struct RequestId(String);
 
 pub(super) fn router(server: Server) -> Router {
     let server = Arc::new(server);
@@ -80,7 +87,8 @@ async fn attend(State(server): State<Arc<Server>>, request: Request, next: Next)
 async fn attend_to_the_end(server: Arc<Server>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = random_id();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(RequestId(request_id.clone()));
     let mut response = match server.callers.check_origin(&parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(refused) => respond(refused, Note::default()),
@@ -118,18 +126,27 @@ async fn call(State(server): State<Arc<Server>>, request: Request) -> Response {
         return respond(refused, note);
     }
     note.caller = Some(caller.clone());
-    let answered = tokio::task::spawn_blocking(move || dispatch(&server.shelf, &caller, &target, &body.bytes)).await;
+    let begins_rotation = note.operation == "RotateSecret";
+    let id = parts.extensions.get().cloned().unwrap_or_default();
+    let answered = tokio::task::spawn_blocking(move || {
+        let answer = dispatch(&server.shelf, &caller, &id, &target, &body.bytes);
+        if let Some(maintenance) = server.maintenance.as_ref().filter(|_| begins_rotation && answer.status == 200) {
+            maintenance.ask();
+        }
+        answer
+    });
+    let answered = answered.await;
     respond(answered.unwrap_or_else(|_| internal("a call ended early")), note)
 }
 
-fn dispatch(shelf: &Shelf, caller: &Caller, target: &str, body: &[u8]) -> WireResponse {
+fn dispatch(shelf: &Shelf, caller: &Caller, id: &RequestId, target: &str, body: &[u8]) -> WireResponse {
     let Caller { account, region, principal: _ } = caller;
     let answered = shelf.with(|store| {
         // A Region that is none comes from a client, and is its mistake.
         let Ok(secrets) = store.secrets_manager(account, region) else {
             return Ok(caller::no_region());
         };
-        let answer = wire::dispatch(&secrets, target, body);
+        let answer = wire::dispatch(&secrets.with_request_id(&id.0), target, body);
         if let Some(error) = answer.error.as_ref().filter(|_| answer.status >= 500) {
             tracing::error!(%error, "a call failed");
         }
@@ -147,6 +164,7 @@ async fn administer(State(server): State<Arc<Server>>, request: Request) -> Resp
         _ => ("admin:stats", "stats"),
     };
     let note = Note { operation, ..Note::default() };
+    let Some(maintenance) = server.maintenance.clone() else { return not_found().await };
     let (parts, body) = request.into_parts();
     let (caller, body) = match receive(&server, &parts, body).await {
         Ok(received) => received,
@@ -158,9 +176,19 @@ async fn administer(State(server): State<Arc<Server>>, request: Request) -> Resp
         return respond(refused, note);
     }
     let is_change = parts.method == Method::POST;
-    let done =
-        tokio::task::spawn_blocking(move || admin::act(&server.shelf, &server.clock, action, is_change, &body.bytes));
-    match done.await {
+    let done = if action == "maintain" {
+        Ok(admin::maintain(&maintenance, &body.bytes).await)
+    } else {
+        let acting = tokio::task::spawn_blocking(move || {
+            let done = admin::act(&server.shelf, &server.clock, action, is_change, &body.bytes);
+            if is_change && action == "clock" {
+                maintenance.look_again();
+            }
+            done
+        });
+        acting.await
+    };
+    match done {
         Ok(done) => plain(done.status, done.body.to_string(), Note { caller: Some(caller), ..note }),
         Err(_) => respond(internal("a call ended early"), note),
     }

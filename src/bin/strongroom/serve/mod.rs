@@ -1,24 +1,30 @@
 //! `strongroom serve`: a store over HTTP, as the SDKs expect it.
 
 mod admin;
+mod audit;
+mod beside;
 mod body;
 mod caller;
 mod clock;
 mod connections;
 mod credentials;
+mod functions;
 mod http;
+mod maintenance;
+mod passes;
 mod shelf;
 mod sigv4;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use strongroom::{Entropy as _, OsEntropy};
+use strongroom::{Entropy as _, OpenMode, OsEntropy};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::{self, oneshot};
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
@@ -26,12 +32,17 @@ use crate::arguments::{LogFormat, LogLevel, Serve};
 use crate::failure::Failure;
 use crate::output;
 use crate::place::{self, Keys};
+use crate::serve::audit::Audit;
 use crate::serve::body::Bodies;
 use crate::serve::caller::Callers;
 use crate::serve::clock::ServerClock;
 use crate::serve::credentials::Credentials;
+use crate::serve::functions::{AccessKey, Functions};
 use crate::serve::http::Server;
-use crate::serve::shelf::Shelf;
+use crate::serve::maintenance::Maintenance;
+use crate::serve::shelf::{Opening, Shelf};
+
+pub(crate) use crate::serve::beside::beside;
 
 /// Between two rounds of maintenance, unless the arguments say otherwise.
 const MAINTENANCE_SECONDS: u64 = 60;
@@ -57,6 +68,9 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     }
     // Before anything is made or opened, because the port may be taken.
     let listener = listen(arguments.listen)?;
+    let audit = arguments.audit_file.as_deref().map(Audit::open).transpose()?.map(Arc::new);
+    let access_key = if credentials.is_some() { AccessKey::Inherited } else { AccessKey::Account };
+    let functions = Functions::new(&arguments.rotation, listener.local_addr()?, &access_key)?;
     let clock = ServerClock::default();
     let keys = Keys::new(
         &arguments.place,
@@ -65,10 +79,20 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
             LogFormat::Json => log_made,
         },
     )?;
-    let shelf = Arc::new(Shelf::open(keys, clock.clone(), arguments.durability)?);
+    let credentials = Arc::new(RwLock::new(credentials.unwrap_or_default()));
+    let callers = Callers::new(keys.tenant(), credentials, arguments.verify_signatures);
+    let durability = arguments.durability;
+    let (audited, clock_of_store) = (audit.clone(), clock.clone());
+    let opening = Opening { keys, clock: clock_of_store, durability, functions, audit: audited, rotates_inline: false };
+    let shelf = Arc::new(Shelf::open(opening, OpenMode::OpenOrCreate)?);
+    // Whoever moves the clock wants to see what is due then.
+    let seconds = arguments.maintain_every.unwrap_or(if arguments.admin { 0 } else { MAINTENANCE_SECONDS });
+    let interval = (seconds > 0).then(|| Duration::from_secs(seconds));
+    let (maintenance, maintenance_ended) = Maintenance::start(Arc::clone(&shelf), clock.clone(), interval)?;
     let server = Server {
         shelf: Arc::clone(&shelf),
-        callers: Callers::new(&arguments, credentials),
+        maintenance: Some(Arc::clone(&maintenance)),
+        callers: callers.allow_hosts(arguments.allow_host.clone()),
         clock,
         has_admin: arguments.admin,
         bodies: Bodies::new(arguments.max_body_bytes),
@@ -76,11 +100,12 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     };
 
     let runtime = Runtime::new()?;
-    let served = runtime.block_on(serve(&arguments, listener, server));
+    let served = runtime.block_on(serve(&arguments, listener, server, (maintenance, maintenance_ended)));
     // Calls that are still under way finish before the store is closed.
     drop(runtime);
     let closed = shelf.close();
-    served.and(closed)
+    let audited = audit.map_or(Ok(()), |audit| audit.check());
+    served.and(closed).and(audited)
 }
 
 /// Where the log is for programs, this has to be one of its lines.
@@ -101,49 +126,31 @@ fn listen(address: SocketAddr) -> Result<std::net::TcpListener, Failure> {
     })
 }
 
-async fn serve(arguments: &Serve, listener: std::net::TcpListener, server: Server) -> Result<(), Failure> {
+async fn serve(
+    arguments: &Serve,
+    listener: std::net::TcpListener,
+    server: Server,
+    (maintenance, maintenance_ended): (Arc<Maintenance>, oneshot::Receiver<()>),
+) -> Result<(), Failure> {
     let listener = TcpListener::from_std(listener)?;
     let stop = connections::stop_signal()?;
     let address = listener.local_addr()?;
     output::line(format_args!("listening on http://{address}"))?;
     tracing::info!(%address, verifies_signatures = arguments.verify_signatures, admin = arguments.admin, "ready");
 
-    // Whoever moves the clock wants to see what is due then.
-    let seconds = arguments.maintain_every.unwrap_or(if arguments.admin { 0 } else { MAINTENANCE_SECONDS });
-    let maintenance = maintain_every(seconds, Arc::clone(&server.shelf));
-    let maintenance = tokio::spawn(maintenance);
     let under_way = Arc::clone(&server.under_way);
     connections::serve(listener, http::router(server), stop).await;
-    // Also what was asked by clients that have left.
-    if tokio::time::timeout(connections::STOP_PATIENCE, under_way.write()).await.is_err() {
-        tracing::warn!("some requests did not come to an end in time");
-    }
-    maintenance.abort();
+    maintenance.stop();
+    let maintenance_ended = tokio::time::timeout(connections::STOP_PATIENCE, maintenance_ended);
+    let _ = tokio::join!(settle(&under_way), maintenance_ended);
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn maintain_every(seconds: u64, shelf: Arc<Shelf>) {
-    if seconds == 0 {
-        return;
-    }
-    let mut rounds = tokio::time::interval(Duration::from_secs(seconds));
-    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        rounds.tick().await;
-        let shelf = Arc::clone(&shelf);
-        match tokio::task::spawn_blocking(move || shelf.with(|store| store.maintain())).await {
-            Ok(Ok(done)) if done.purged_secrets + done.removed_versions > 0 => {
-                tracing::info!(
-                    purged_secrets = done.purged_secrets,
-                    removed_versions = done.removed_versions,
-                    "maintained"
-                );
-            }
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(%error, "maintenance failed"),
-            Err(error) => tracing::error!(%error, "maintenance stopped"),
-        }
+/// Waits for what is under way, also for what was asked by clients that have left.
+async fn settle(under_way: &sync::RwLock<()>) {
+    if tokio::time::timeout(connections::STOP_PATIENCE, under_way.write()).await.is_err() {
+        tracing::warn!("some requests did not come to an end in time");
     }
 }
 

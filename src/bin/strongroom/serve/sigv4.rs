@@ -20,7 +20,8 @@ use ring::hmac;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use self::canonical::{canonical_request, hex, sha256};
+pub(super) use self::canonical::hex;
+use self::canonical::{canonical_request, sha256};
 use self::time::{basic_text, basic_time, check_skew, http_time};
 use super::credentials::Credentials;
 

@@ -123,7 +123,7 @@ pub(super) fn sha256(bytes: &[u8]) -> Digest {
 }
 
 /// Hexadecimal digits in lower case.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(in crate::serve) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| digits(*byte, HEX_LOWER)).collect()
 }
 
