@@ -167,18 +167,26 @@ fn the_reader_of_imports_understands_every_form() {
 #[test]
 fn modules_import_only_in_their_direction() {
     // A module, and what it must not name.
-    let forbidden: [(&str, &[&str]); 7] = [
-        ("json", &["records", "storage", "store", "api", "run", "envelope", "wire"]),
-        ("wire", &["records", "storage", "run", "envelope"]),
-        ("api", &["wire", "storage"]),
-        ("model", &["records", "storage", "store", "api", "run", "envelope::provider"]),
-        ("envelope", &["records", "storage", "store", "api", "run"]),
-        ("records", &["store", "api", "run"]),
-        ("error", &["records", "storage", "store", "api", "run"]),
+    let forbidden: [(&str, &[&str]); 10] = [
+        ("json", &["records", "storage", "store", "api", "run", "rotator", "envelope", "wire", "functions"]),
+        ("functions", &["records", "storage", "wire"]),
+        ("wire", &["records", "storage", "run", "rotator", "envelope", "functions"]),
+        ("api", &["wire", "storage", "functions"]),
+        ("rotator", &["wire", "storage", "functions", "api"]),
+        ("model", &["records", "storage", "store", "api", "run", "rotator", "envelope::provider", "functions"]),
+        ("envelope", &["records", "storage", "store", "api", "run", "rotator", "functions"]),
+        ("observe", &["records", "storage", "store", "api", "run", "rotator", "envelope", "wire", "functions"]),
+        ("records", &["store", "api", "run", "rotator", "functions", "observe"]),
+        ("error", &["records", "storage", "store", "api", "run", "rotator", "functions"]),
     ];
     // A module that may name only these, and itself.
-    let allowed: [(&str, &[&str]); 4] =
-        [("storage", &["error", "files"]), ("files", &[]), ("clock", &["time"]), ("entropy", &["error"])];
+    let allowed: [(&str, &[&str]); 5] = [
+        ("storage", &["error", "files"]),
+        ("files", &[]),
+        ("clock", &["time"]),
+        ("entropy", &["error"]),
+        ("rotation", &["time", "error"]),
+    ];
     let mut violations = Vec::new();
     for source in sources() {
         for (number, path) in named(&source) {
@@ -221,12 +229,18 @@ fn each_foreign_thing_is_named_in_one_file() {
     violations.extend(containing("Utc::now", |_| false));
     violations.extend(containing("SystemRandom", |path| path == "entropy.rs"));
     violations.extend(containing("argon2::", |path| path == "envelope/passphrase/argon2id.rs"));
+    violations.extend(containing("ureq::", |path| path == "functions/endpoint.rs"));
+    violations.extend(containing("rustix::", |path| path == "functions/command.rs"));
     violations.extend(containing("keyring_core", |path| path == "envelope/os_keyring.rs"));
     violations
         .extend(containing("serde_json::", |path| path == "json.rs" || path == "wire.rs" || path.starts_with("bin/")));
-    for crate_name in ["axum::", "clap::", "tokio::", "hyper::", "tracing::", "indicatif::"] {
+    for crate_name in ["axum::", "clap::", "tokio::", "hyper::", "indicatif::"] {
         violations.extend(containing(crate_name, |path| path.starts_with("bin/")));
     }
+    // Our own module of that name is not meant.
+    let may_emit = |path: &str| path.starts_with("bin/") || path == "observe/tracing.rs";
+    let names_tracing = containing("tracing::", |path| may_emit(path) || path == "lib.rs");
+    violations.extend(names_tracing);
     violations.extend(containing("unsafe", |path| path == "envelope/wiped.rs"));
     violations.extend(containing("unsafe_code", |path| path == "envelope/wiped.rs"));
     report(&violations);
@@ -239,6 +253,27 @@ fn operations_name_no_backend_and_no_key_provider() {
     violations.extend(containing("KeyProvider", outside_the_operations));
     violations.extend(containing("BackendError", outside_the_operations));
     report(&violations);
+}
+
+/// What does not go through `call` is hidden from the observers.
+#[test]
+fn every_operation_goes_through_the_one_way_in() {
+    let (mut violations, mut operations) = (Vec::new(), 0);
+    for source in sources().iter().filter(|source| source.is_in("api") && source.path != "api/request.rs") {
+        let code: String = source.code().map(|(_, line)| format!("{} ", line.trim())).collect();
+        for (at, _) in code.match_indices("pub fn ") {
+            let method = code.get(at..).unwrap_or_default();
+            let (head, body) = method.split_once('{').unwrap_or_default();
+            if head.contains("&self") && head.contains("request: ") {
+                operations += 1;
+                if !body.trim_start().starts_with("self.call(request, |request| ") {
+                    violations.push(format!("src/{}: {head}", source.path));
+                }
+            }
+        }
+    }
+    report(&violations);
+    assert!(operations >= 14, "the operations were not found");
 }
 
 #[test]

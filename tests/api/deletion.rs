@@ -4,14 +4,15 @@
 
 use chrono::TimeDelta;
 use strongroom::{
-    BatchGetSecretValueRequest, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, Filter, FilterKey,
-    GetSecretValueRequest, ListSecretVersionIdsRequest, ListSecretsRequest, RestoreSecretRequest, Result, Tag,
-    TagResourceRequest, UntagResourceRequest, UpdateSecretRequest,
+    BatchGetSecretValueRequest, CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest,
+    DescribeSecretRequest, Filter, FilterKey, GetSecretValueRequest, ListSecretVersionIdsRequest, ListSecretsRequest,
+    RestoreSecretRequest, Result, RotateSecretRequest, Tag, TagResourceRequest, UntagResourceRequest,
+    UpdateSecretRequest,
 };
 
 use crate::fixture::{
     CURRENT, Fixture, MARKED, NAME_SCHEDULED, NOT_FOUND, PREVIOUS, Refusal, START_MILLIS, creation, putting, refused,
-    token,
+    rotating, token,
 };
 
 const WINDOW: Refusal<'_> =
@@ -120,6 +121,17 @@ fn a_scheduled_secret_refuses_all_but_looking_restoring_and_purging() {
         ),
         ("S7 PutSecretValue", |f| f.secrets.put_secret_value(putting("app", 2)).map(drop), Some(MARKED)),
         ("S7 PutSecretValue, repeated", |f| f.secrets.put_secret_value(putting("app", 1)).map(drop), Some(MARKED)),
+        ("S8 RotateSecret", |f| f.secrets.rotate_secret(rotating("app", 2)).map(drop), Some(MARKED)),
+        (
+            "S8 RotateSecret without a function",
+            |f| f.secrets.rotate_secret(RotateSecretRequest::new("app")).map(drop),
+            Some(MARKED),
+        ),
+        (
+            "S8 CancelRotateSecret",
+            |f| f.secrets.cancel_rotate_secret(CancelRotateSecretRequest::new("app")).map(drop),
+            Some(MARKED),
+        ),
         ("S11 DescribeSecret", |f| f.secrets.describe_secret(DescribeSecretRequest::new("app")).map(drop), None),
         (
             "S12 ListSecretVersionIds",

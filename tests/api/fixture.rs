@@ -8,7 +8,8 @@ use strongroom::testing::{ManualClock, SeededEntropy};
 use strongroom::{
     Builder, CreateSecretRequest, CreateSecretResponse, DescribeSecretRequest, DescribeSecretResponse, Error,
     GetSecretValueRequest, GetSecretValueResponse, ListSecretVersionIdsRequest, PutSecretValueRequest, Result,
-    SecretStore, SecretVersionsListEntry, SecretsManager, StaticKey, Timestamp, UpdateSecretVersionStageRequest,
+    RotateSecretRequest, RotationCall, RotationError, RotationFunction, SecretStore, SecretVersionsListEntry,
+    SecretsManager, StaticKey, Timestamp, UpdateSecretVersionStageRequest,
 };
 
 /// 2023-11-14T22:13:20Z, an hour and three quarters before midnight.
@@ -17,6 +18,19 @@ pub(crate) const START_MILLIS: i64 = 1_700_000_000_000;
 pub(crate) const CURRENT: &str = "AWSCURRENT";
 pub(crate) const PREVIOUS: &str = "AWSPREVIOUS";
 pub(crate) const PENDING: &str = "AWSPENDING";
+
+/// The one function that can be called.
+pub(crate) const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:idle";
+
+/// Does nothing, because nobody maintains the store.
+#[derive(Debug)]
+struct Idle;
+
+impl RotationFunction for Idle {
+    fn invoke(&self, _: &RotationCall) -> std::result::Result<(), RotationError> {
+        Ok(())
+    }
+}
 
 /// A code and its text, as recorded against the service.
 pub(crate) type Refusal<'a> = (&'a str, &'a str);
@@ -35,6 +49,8 @@ pub(crate) const INVALID_NAME: Refusal<'_> = (
 );
 pub(crate) const NO_TOKEN: Refusal<'_> =
     ("InvalidRequestException", "You must provide a ClientRequestToken value. We recommend a UUID-type value.");
+pub(crate) const NO_FUNCTION: Refusal<'_> =
+    ("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.");
 pub(crate) const LABEL_ELSEWHERE: Refusal<'_> =
     ("InvalidRequestException", "You provided a VersionStage that is not associated to the provided VersionId.");
 pub(crate) const NO_VALUE: Refusal<'_> =
@@ -59,6 +75,7 @@ impl Fixture {
     pub(crate) fn on(builder: Builder, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = ManualClock::at_millis(START_MILLIS);
         let builder = builder.key_provider(StaticKey::new([7; 32])).clock(clock.clone()).entropy(SeededEntropy::new(1));
+        let builder = builder.rotation_function(FUNCTION, Idle);
         let store = settings(builder).open().expect("the store opens");
         let secrets = store.default_secrets_manager();
         Self { store, secrets, clock }
@@ -164,6 +181,11 @@ pub(crate) fn moving(id: &str, label: &str, from: Option<usize>, to: Option<usiz
         request = request.move_to_version_id(token(to));
     }
     request
+}
+
+/// Rotation to version `n` by the one function.
+pub(crate) fn rotating(id: &str, n: usize) -> RotateSecretRequest {
+    RotateSecretRequest::new(id).client_request_token(token(n)).rotation_lambda_arn(FUNCTION)
 }
 
 /// The text of a value that was stored as text.

@@ -5,19 +5,20 @@
 use std::collections::BTreeSet;
 
 use strongroom::{
-    BatchGetSecretValueRequest, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, GetSecretValueRequest,
-    ListSecretVersionIdsRequest, PutSecretValueRequest, RestoreSecretRequest, Result, SecretsManager, Tag,
-    TagResourceRequest, UntagResourceRequest, UpdateSecretRequest, UpdateSecretVersionStageRequest,
+    BatchGetSecretValueRequest, CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest,
+    DescribeSecretRequest, GetSecretValueRequest, ListSecretVersionIdsRequest, PutSecretValueRequest,
+    RestoreSecretRequest, Result, SecretsManager, Tag, TagResourceRequest, UntagResourceRequest, UpdateSecretRequest,
+    UpdateSecretVersionStageRequest,
 };
 
-use crate::fixture::{CURRENT, Fixture, INVALID_NAME, NOT_FOUND, Refusal, creation, refused, token};
+use crate::fixture::{CURRENT, Fixture, INVALID_NAME, NOT_FOUND, Refusal, creation, refused, rotating, token};
 
 /// The ARN and the name in an answer, where the operation gives them.
 type Answer = Option<(String, String)>;
 type Call = fn(&SecretsManager, &str) -> Result<Answer>;
 
 /// Every operation that takes a `SecretId`, each on a secret whose version 1 is current.
-const OPERATIONS: [(&str, Call); 10] = [
+const OPERATIONS: [(&str, Call); 12] = [
     ("DescribeSecret", |secrets, id| {
         secrets.describe_secret(DescribeSecretRequest::new(id)).map(|answer| Some((answer.arn, answer.name)))
     }),
@@ -51,6 +52,15 @@ const OPERATIONS: [(&str, Call); 10] = [
     }),
     ("RestoreSecret", |secrets, id| {
         secrets.restore_secret(RestoreSecretRequest::new(id)).map(|answer| Some((answer.arn, answer.name)))
+    }),
+    ("RotateSecret", |secrets, id| {
+        secrets.rotate_secret(rotating(id, 9)).map(|answer| Some((answer.arn, answer.name)))
+    }),
+    ("CancelRotateSecret", |secrets, id| {
+        // There has to be something to cancel, where there is a secret at all.
+        _ = secrets.rotate_secret(rotating(id, 9));
+        let request = CancelRotateSecretRequest::new(id);
+        secrets.cancel_rotate_secret(request).map(|answer| Some((answer.arn, answer.name)))
     }),
 ];
 

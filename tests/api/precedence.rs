@@ -4,14 +4,14 @@ use std::fmt::Debug;
 
 use strongroom::testing::{FaultyBackend, SeededEntropy};
 use strongroom::{
-    CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, GetSecretValueRequest, KeyScope, LocalKeyring,
-    MemoryBackend, PutSecretValueRequest, RestoreSecretRequest, SecretStore, SecretsManager, Tag, TagResourceRequest,
-    UntagResourceRequest, UpdateSecretRequest,
+    CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, GetSecretValueRequest,
+    KeyScope, LocalKeyring, MemoryBackend, PutSecretValueRequest, RestoreSecretRequest, RotateSecretRequest,
+    SecretStore, SecretsManager, Tag, TagResourceRequest, UntagResourceRequest, UpdateSecretRequest,
 };
 
 use crate::fixture::{
-    CURRENT, Fixture, INVALID_NAME, LABEL_ELSEWHERE, MARKED, NAME_SCHEDULED, NO_TOKEN, NO_VALUE, NOT_FOUND, Refusal,
-    creation, moving, putting, token,
+    CURRENT, Fixture, INVALID_NAME, LABEL_ELSEWHERE, MARKED, NAME_SCHEDULED, NO_FUNCTION, NO_TOKEN, NO_VALUE,
+    NOT_FOUND, Refusal, creation, moving, putting, rotating, token,
 };
 
 /// A store in which everything is broken that can be: it demands tokens, is full, its next commit fails, and it has
@@ -94,6 +94,8 @@ const ENCRYPTION: Refusal<'_> = ("EncryptionFailure", "");
 const DECRYPTION: Refusal<'_> = ("DecryptionFailure", "");
 const LIMIT: Refusal<'_> = ("LimitExceededException", "");
 const STORAGE: Refusal<'_> = ("InternalServiceError", "");
+const NO_ROTATION_TOKEN: Refusal<'_> = ("InvalidParameterException", NO_TOKEN.1);
+const NOBODY: &str = "arn:aws:lambda:us-east-1:000000000000:function:nobody";
 const NO_VERSION: Refusal<'_> = (
     "ResourceNotFoundException",
     "Secrets Manager can't find the specified secret value for VersionId: version-000000000000000000000009",
@@ -447,6 +449,69 @@ const TABLE: &[(&str, &[Row])] = &[
         ],
     ),
     (
+        "RotateSecret",
+        &[
+            (
+                "shape, before the form of the id",
+                |w| rotate(w, RotateSecretRequest::new(BAD).client_request_token("short")),
+                SHAPE,
+            ),
+            (
+                "form of the id, before the function",
+                |w| rotate(w, RotateSecretRequest::new(BAD).rotation_lambda_arn("x")),
+                INVALID_NAME,
+            ),
+            ("token, before finding the secret", |w| rotate(w, RotateSecretRequest::new("nope")), NO_ROTATION_TOKEN),
+            (
+                "token, before the state of the secret",
+                |w| rotate(w, RotateSecretRequest::new("scheduled")),
+                NO_ROTATION_TOKEN,
+            ),
+            (
+                "unknown secret, before the function",
+                |w| rotate(w, rotating("nope", 1).rotation_lambda_arn(NOBODY)),
+                NOT_FOUND,
+            ),
+            (
+                "scheduled, before the function",
+                |w| rotate(w, rotating("scheduled", 1).rotation_lambda_arn(NOBODY)),
+                MARKED,
+            ),
+            ("no function, before the token", |w| rotate(w, rotating("app", 1).rotation_lambda_arn("")), NO_FUNCTION),
+            (
+                "reused token, before the function",
+                |w| rotate(w, rotating("full", 1).rotation_lambda_arn(NOBODY)),
+                ("InvalidRequestException", "You can't use ClientRequestToken "),
+            ),
+            (
+                "function, before labels and versions",
+                |w| rotate(w, rotating("full", 3).rotation_lambda_arn(NOBODY)),
+                ("AccessDeniedException", "Secrets Manager cannot invoke the specified Lambda function."),
+            ),
+            ("labels, before the commit", |w| rotate(w, rotating("full", 3)), LIMIT),
+            ("versions, before the commit", |w| rotate(w, rotating("locked-full", 3)), LIMIT),
+            ("commit", |w| rotate(w, rotating("app", 2)), STORAGE),
+        ],
+    ),
+    (
+        "CancelRotateSecret",
+        &[
+            ("shape, before the form of the id", |w| cancel(w, &long_id()), SHAPE),
+            ("form of the id, before finding it", |w| cancel(w, BAD), INVALID_NAME),
+            ("unknown secret", |w| cancel(w, "nope"), NOT_FOUND),
+            ("scheduled, before never configured", |w| cancel(w, "scheduled"), MARKED),
+            ("never configured, before the commit", |w| cancel(w, "app"), NO_FUNCTION),
+            (
+                "commit",
+                |w| {
+                    w.fixture.secrets.rotate_secret(rotating("app", 2)).unwrap();
+                    cancel(w, "app")
+                },
+                STORAGE,
+            ),
+        ],
+    ),
+    (
         "TagResource",
         &[
             ("shape, before the form of the id", |w| tag(w, BAD, [Tag::new("", "v"), Tag::new("aws:k", "v")]), SHAPE),
@@ -478,6 +543,14 @@ const TABLE: &[(&str, &[Row])] = &[
 
 fn updating(id: &str, n: usize) -> UpdateSecretRequest {
     UpdateSecretRequest::new(id).client_request_token(token(n)).secret_string("other")
+}
+
+fn rotate(world: &World, request: RotateSecretRequest) -> Outcome {
+    outcome(world.secrets().rotate_secret(request))
+}
+
+fn cancel(world: &World, id: &str) -> Outcome {
+    outcome(world.secrets().cancel_rotate_secret(CancelRotateSecretRequest::new(id)))
 }
 
 fn describe(world: &World, id: &str) -> Outcome {

@@ -4,12 +4,13 @@
 //! "Length Constraints".
 
 use strongroom::{
-    CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, GetRandomPasswordRequest, GetSecretValueRequest,
-    ListSecretVersionIdsRequest, PutSecretValueRequest, RestoreSecretRequest, Result, SecretsManager, Tag,
-    TagResourceRequest, UntagResourceRequest, UpdateSecretRequest, UpdateSecretVersionStageRequest,
+    CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest,
+    GetRandomPasswordRequest, GetSecretValueRequest, ListSecretVersionIdsRequest, PutSecretValueRequest,
+    RestoreSecretRequest, Result, SecretsManager, Tag, TagResourceRequest, UntagResourceRequest, UpdateSecretRequest,
+    UpdateSecretVersionStageRequest,
 };
 
-use crate::fixture::{Fixture, error, refused, token};
+use crate::fixture::{Fixture, error, refused, rotating, token};
 
 const VALIDATION: &str = "ValidationException";
 const NOT_FOUND: &str = "ResourceNotFoundException";
@@ -106,6 +107,9 @@ fn request_members() -> Vec<Member> {
             let request = UpdateSecretVersionStageRequest::new("app", "label").move_to_version_id(text);
             s.update_secret_version_stage(request).map(drop)
         }),
+        member("RotateSecret", "clientRequestToken", TOKEN, None, |s, text| {
+            s.rotate_secret(rotating("app", 9).client_request_token(text)).map(drop)
+        }),
         member("TagResource", "tags.1.member.key", TAG_KEY, None, |s, text| {
             s.tag_resource(TagResourceRequest::new("app", [Tag::new(text, "v")]))
         }),
@@ -134,6 +138,8 @@ fn secret_ids() -> Vec<Member> {
         }),
         secret_id("DeleteSecret", |s, id| s.delete_secret(DeleteSecretRequest::new(id)).map(drop)),
         secret_id("RestoreSecret", |s, id| s.restore_secret(RestoreSecretRequest::new(id)).map(drop)),
+        secret_id("RotateSecret", |s, id| s.rotate_secret(rotating(id, 9)).map(drop)),
+        secret_id("CancelRotateSecret", |s, id| s.cancel_rotate_secret(CancelRotateSecretRequest::new(id)).map(drop)),
         secret_id("TagResource", |s, id| s.tag_resource(TagResourceRequest::new(id, [Tag::new("k", "v")]))),
         secret_id("UntagResource", |s, id| s.untag_resource(UntagResourceRequest::new(id, ["k"]))),
     ]

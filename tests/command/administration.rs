@@ -57,7 +57,14 @@ fn stats_and_maintenance_tell_what_there_is() {
     let after = server.admin("stats", None).ok().json();
     assert_eq!(after["secrets"], 1);
     assert!(after["epoch"].as_u64() > before["epoch"].as_u64() && after["stored_bytes"].is_u64(), "{after}");
-    let idle = json!({ "purged_secrets": 0, "removed_versions": 0, "next_due_at": null });
+    let idle = json!({
+        "purged_secrets": 0,
+        "removed_versions": 0,
+        "rotated_secrets": 0,
+        "tested_rotations": 0,
+        "failed_rotations": 0,
+        "next_due_at": null,
+    });
     assert_eq!(server.admin("maintain", Some("{}")).ok().json(), idle);
     server.call("DeleteSecret", r#"{"SecretId": "x", "RecoveryWindowInDays": 7}"#).ok();
     assert!(server.admin("maintain", Some("")).ok().json()["next_due_at"].is_f64());

@@ -32,8 +32,21 @@ fn what_is_not_there_is_3() {
     folder.vault("get x --version-stage NONE").fails(3, &["NONE"]);
     folder.vault("get x --version-stage AWSPREVIOUS").fails(3, &["AWSPREVIOUS"]);
     folder.vault("get empty").fails(3, &["AWSCURRENT"]);
-    for line in ["get x", "list", "create x", "put x", "describe x", "versions x", "tag x a=b", "delete x", "restore x"]
-    {
+    for line in [
+        "get x",
+        "list",
+        "create x",
+        "put x",
+        "describe x",
+        "versions x",
+        "tag x a=b",
+        "delete x",
+        "restore x",
+        "rotate x",
+        "rotation status",
+        "rotation cancel x",
+        "maintain",
+    ] {
         folder
             .run_with(&format!("{line} --dir nowhere"), b"v")
             .fails(3, &["no store in `", "nowhere`", "hint", "init"]);
@@ -104,8 +117,21 @@ fn a_key_that_cannot_be_used_is_6() {
 fn a_store_that_is_open_elsewhere_is_7() {
     let folder = furnished();
     let mut server = Server::start(&folder, "");
-    let lines =
-        ["get x", "list", "create y", "put x", "describe x", "versions x", "tag x a=b", "delete x", "restore x"];
+    let lines = [
+        "get x",
+        "list",
+        "create y",
+        "put x",
+        "describe x",
+        "versions x",
+        "tag x a=b",
+        "delete x",
+        "restore x",
+        "rotate x",
+        "rotation status",
+        "rotation cancel x",
+        "maintain",
+    ];
     for line in lines {
         folder.vault_with(line, b"v").fails(7, &["vault`", "open elsewhere", "hint", "server"]);
     }

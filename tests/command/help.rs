@@ -3,7 +3,7 @@
 use crate::fixture::{Folder, run};
 
 /// Every subcommand with the options that its help has to name.
-const COMMANDS: [(&str, &[&str]); 23] = [
+const COMMANDS: [(&str, &[&str]); 28] = [
     (
         "serve",
         &[
@@ -14,9 +14,13 @@ const COMMANDS: [(&str, &[&str]); 23] = [
             "--allow-host",
             "--max-body-bytes",
             "--maintain-every",
+            "--audit-file",
             "--durability",
             "--log-format",
             "--log-level",
+            "--lambda-endpoint",
+            "--rotation-command",
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER",
             "127.0.0.1:4566",
             "listening on http://",
             "SIGTERM",
@@ -46,6 +50,26 @@ const COMMANDS: [(&str, &[&str]); 23] = [
     ("tag", &["<ID>", "KEY=VALUE", "--remove"]),
     ("delete", &["<ID>", "--recovery-window", "--force", "7 to 30", "--json"]),
     ("restore", &["<ID>", "--json", "restore-backup"]),
+    (
+        "rotate",
+        &[
+            "<ID>",
+            "--function",
+            "--every-days",
+            "--schedule",
+            "--duration",
+            "--no-run-now",
+            "--token",
+            "--rotation-command",
+            "--lambda-endpoint",
+            "--listen",
+            "--json",
+            "cron(",
+            "strongroom maintain",
+        ],
+    ),
+    ("rotation", &["status", "cancel"]),
+    ("maintain", &["--json", "rotation status", "code 9", "--rotation-command", "--lambda-endpoint", "--listen"]),
     ("verify", &["--no-values", "--expect-epoch", "--json", "restore-backup", "salvage"]),
     ("backup", &["<FILE>", "--json", "restore-backup", "keyring"]),
     ("restore-backup", &["<FILE>", "--json", "strongroom restore SECRET", "strongroom backup"]),
@@ -79,6 +103,8 @@ const COMMANDS: [(&str, &[&str]); 23] = [
             "strongroom export",
         ],
     ),
+    ("audit", &["verify"]),
+    ("audit verify", &["<FILE>", "--expect-head <HEX>", "--json", "Exit code 8"]),
     ("keys", &["census", "rewrap", "add-recipient", "restore-header", "rotate"]),
     ("stage", &["<ID>", "<LABEL>", "--from", "--to", "--json"]),
     ("update", &["<ID>", "--description", "--kms-key-id", "--json"]),
@@ -117,6 +143,12 @@ const KEY_COMMANDS: [(&str, &[&str]); 18] = [
     ("keys alias", &["<NAME>", "<KEY>", "--json", "A server"]),
 ];
 
+/// Every subcommand of `rotation`.
+const ROTATION_COMMANDS: [(&str, &[&str]); 2] = [
+    ("rotation status", &["[ID]", "--json", "NEXT ATTEMPT"]),
+    ("rotation cancel", &["<ID>", "--json", "AWSPENDING", "strongroom stage", "strongroom rotate"]),
+];
+
 /// What every command that opens a store takes.
 const STORE: [&str; 7] =
     ["--dir", "--keyring", "--key-file", "--passphrase", "--passphrase-fd", "--also-key-file", "STRONGROOM_DIR"];
@@ -125,7 +157,8 @@ const STORE: [&str; 7] =
 const TENANT: [&str; 2] = ["--account", "--region"];
 
 /// Commands that work on a whole store.
-const WHOLE: [&str; 10] = [
+const WHOLE: [&str; 11] = [
+    "maintain",
     "verify",
     "backup",
     "restore-backup",
@@ -149,8 +182,9 @@ fn is_readable(text: &str, what: &str) {
 #[test]
 fn the_help_of_every_command_names_its_options_and_fits_on_the_screen() {
     let folder = Folder::new();
-    for (name, options) in COMMANDS.into_iter().chain(KEY_COMMANDS) {
-        let needs_store = !matches!(name, "random-password" | "completions" | "keys");
+    for (name, options) in COMMANDS.into_iter().chain(KEY_COMMANDS).chain(ROTATION_COMMANDS) {
+        let needs_store =
+            !matches!(name, "random-password" | "completions" | "keys" | "audit" | "audit verify" | "rotation");
         let needs_tenant = needs_store && !WHOLE.contains(&name);
         let words: Vec<&str> = name.split(' ').collect();
         for help in ["-h", "--help"] {
@@ -179,7 +213,7 @@ fn the_help_of_the_whole_names_every_command_and_exit_code_and_shows_a_first_ses
         for (name, _) in COMMANDS {
             assert!(help.text().lines().any(|line| line.trim().starts_with(name)), "{name}");
         }
-        for code in 0..=8 {
+        for code in 0..=9 {
             assert!(help.text().contains(&format!("\n  {code}  ")), "{code}: {}", help.text());
         }
     }
@@ -231,6 +265,7 @@ fn every_shell_gets_completions_that_it_can_read() {
             "expect-epoch",
             "dry-run",
             "drop-wraps",
+            "no-run-now",
         ] {
             assert!(script.text().contains(word), "{shell} lacks {word}");
         }

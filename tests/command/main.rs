@@ -10,6 +10,7 @@
 )]
 
 mod administration;
+mod audit;
 mod everyday;
 mod exit_codes;
 mod fixture;
@@ -21,6 +22,9 @@ mod keys;
 mod passphrases;
 mod recovery;
 mod recovery_key;
+mod rotation;
+mod rotation_beside;
+mod rotation_functions;
 mod running;
 mod secrecy;
 mod server;

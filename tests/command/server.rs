@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -152,7 +152,15 @@ pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
     pub(crate) fn open(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        Self::new(TcpStream::connect(("127.0.0.1", port)).unwrap())
+    }
+
+    /// The next one that somebody else opens.
+    pub(crate) fn accept(listener: &TcpListener) -> Self {
+        Self::new(listener.accept().unwrap().0)
+    }
+
+    fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(BufReader::new(stream))
@@ -168,6 +176,18 @@ impl Connection {
         let mut bytes = format!("{}\r\nContent-Length: {}\r\n\r\n", head.join("\r\n"), body.len()).into_bytes();
         bytes.extend_from_slice(body);
         assert!(self.write(&bytes), "the server hung up");
+    }
+
+    /// Reads a request that somebody else sends: its head in lines, and its body.
+    pub(crate) fn request(&mut self) -> (Vec<String>, Vec<u8>) {
+        let mut head = Vec::new();
+        while let Some(line) = self.line().filter(|line| !line.is_empty()) {
+            head.push(line);
+        }
+        let named = |line: &String| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok();
+        let mut body = vec![0; head.iter().find_map(named).unwrap_or(0)];
+        self.0.read_exact(&mut body).unwrap();
+        (head, body)
     }
 
     /// The next line, `None` at the end of the connection.

@@ -1,9 +1,11 @@
 //! What a store holds, as a file says it: read out of a store through its API, and compared.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use strongroom::{
-    DescribeSecretRequest, GetSecretValueRequest, ListSecretVersionIdsRequest, ListSecretsRequest,
-    RestoreSecretRequest, SecretStore, SecretVersionsListEntry, SecretsManager, Tag, Timestamp,
+    DescribeSecretRequest, DescribeSecretResponse, ExportOptions, GetSecretValueRequest, ListSecretVersionIdsRequest,
+    ListSecretsRequest, RestoreSecretRequest, RotationStatus, SecretStore, SecretVersionsListEntry, SecretsManager,
+    Tag, Timestamp,
 };
 
 use crate::fixture::Hex;
@@ -31,8 +33,43 @@ pub(crate) struct Secret {
     pub(crate) deleted: Option<i64>,
     pub(crate) owning_service: Option<String>,
     pub(crate) primary_region: Option<String>,
+    pub(crate) rotation: Option<Rotation>,
     /// In order of their ids.
     pub(crate) versions: Vec<Version>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rotation {
+    pub(crate) enabled: bool,
+    pub(crate) function: Option<String>,
+    /// As they were given.
+    pub(crate) rules: Option<Rules>,
+    /// As they are shown.
+    pub(crate) days_shown: Option<i64>,
+    pub(crate) metadata: Option<Vec<(String, String)>>,
+    pub(crate) role: Option<String>,
+    pub(crate) rotated: Option<i64>,
+    pub(crate) window: Option<(i64, i64)>,
+    pub(crate) next: Option<i64>,
+    pub(crate) running: Option<Running>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rules {
+    pub(crate) days: Option<i64>,
+    pub(crate) duration: Option<String>,
+    pub(crate) expression: Option<String>,
+}
+
+/// A rotation that was begun and has not ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Running {
+    pub(crate) version: String,
+    pub(crate) test: bool,
+    pub(crate) attempts: u32,
+    pub(crate) next: Option<i64>,
+    pub(crate) until: Option<i64>,
+    pub(crate) failure: Option<(i64, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,6 +109,42 @@ fn pairs(tags: Option<Vec<Tag>>) -> Option<Vec<(String, String)>> {
     tags.map(|tags| tags.into_iter().map(|Tag { key, value, .. }| (key, value)).collect())
 }
 
+impl Rotation {
+    /// What a description and a status tell, where both do the same.
+    fn of(described: &DescribeSecretResponse, status: RotationStatus) -> Self {
+        let rules = status.rules.clone().map(|rules| Rules {
+            days: rules.automatically_after_days,
+            duration: rules.duration,
+            expression: rules.schedule_expression,
+        });
+        assert_eq!(described.rotation_enabled, Some(status.is_enabled));
+        assert_eq!(described.rotation_lambda_arn, status.function_arn);
+        assert_eq!(described.last_rotated_date, status.last_rotated_at.filter(|_| status.is_enabled));
+        let shown = described.rotation_rules.as_ref();
+        assert_eq!(shown.map(|rules| &rules.duration), status.rules.as_ref().map(|rules| &rules.duration));
+        let metadata = described.external_secret_rotation_metadata.as_ref();
+        Self {
+            enabled: status.is_enabled,
+            function: status.function_arn,
+            rules,
+            days_shown: shown.and_then(|rules| rules.automatically_after_days),
+            metadata: metadata.map(|items| items.iter().map(|item| (item.key.clone(), item.value.clone())).collect()),
+            role: described.external_secret_rotation_role_arn.clone(),
+            rotated: status.last_rotated_at.map(millis),
+            window: status.next_window.map(|window| (millis(window.start), millis(window.end))),
+            next: described.next_rotation_date.map(millis),
+            running: status.in_progress.map(|running| Running {
+                version: running.version_id,
+                test: running.is_test,
+                attempts: running.attempts,
+                next: running.next_attempt_at.map(millis),
+                until: running.window_end.map(millis),
+                failure: running.last_failure.map(|(at, why)| (millis(at), why)),
+            }),
+        }
+    }
+}
+
 impl Contents {
     /// Everything that the store tells about itself. Changes the store: it notes reads, and a secret that is scheduled
     /// for deletion has to be restored before its values can be read.
@@ -85,6 +158,44 @@ impl Contents {
             }
         }
         Ok(Self { secrets })
+    }
+
+    /// The same with placeholders, which only an export tells of.
+    pub(crate) fn with_placeholders(store: &SecretStore) -> strongroom::Result<Self> {
+        let mut contents = Self::of(store)?;
+        let mut lines = Vec::new();
+        store.export_plaintext(&mut lines, &ExportOptions::new(), &mut |_| ())?;
+        let lines = String::from_utf8(lines).unwrap();
+        for line in lines.lines().skip(1) {
+            let exported: Json = serde_json::from_str(line).unwrap();
+            let Some(secret) = contents.secrets.iter_mut().find(|secret| exported["ARN"] == secret.arn) else {
+                continue;
+            };
+            for version in exported["Versions"].as_array().unwrap() {
+                if version.get("SecretString").is_none() && version.get("SecretBinary").is_none() {
+                    secret.versions.push(Version::placeholder(version));
+                }
+            }
+            secret.versions.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+        Ok(contents)
+    }
+}
+
+impl Version {
+    /// One that has no value, as a line of an export tells of it.
+    fn placeholder(exported: &Json) -> Self {
+        let text = |text: &Json| text.as_str().unwrap().to_owned();
+        let stages = exported["VersionStages"].as_array().unwrap();
+        Self {
+            id: text(&exported["VersionId"]),
+            // Whole milliseconds again.
+            created: format!("{:.0}", exported["CreatedDate"].as_f64().unwrap() * 1000.0).parse().unwrap(),
+            last_accessed: None,
+            stages: sorted(Some(stages.iter().map(text).collect())),
+            kms_key_ids: Vec::new(),
+            value: None,
+        }
     }
 }
 
@@ -114,6 +225,8 @@ fn versions(manager: &SecretsManager, name: &str) -> strongroom::Result<Vec<Secr
 impl Secret {
     pub(crate) fn of(manager: &SecretsManager, name: &str) -> strongroom::Result<Self> {
         let described = manager.describe_secret(DescribeSecretRequest::new(name))?;
+        let rotation = manager.rotation_status(name)?.map(|status| Rotation::of(&described, status));
+        assert_eq!(described.rotation_enabled.is_some(), rotation.is_some());
         let entries = versions(manager, name)?;
         if described.deleted_date.is_some() {
             manager.restore_secret(RestoreSecretRequest::new(name))?;
@@ -154,6 +267,7 @@ impl Secret {
             deleted: described.deleted_date.map(millis),
             owning_service: described.owning_service,
             primary_region: described.primary_region,
+            rotation,
             versions,
         })
     }

@@ -4,12 +4,13 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use strongroom::testing::{ManualClock, RecordingBackend, SeededEntropy};
 use strongroom::{
-    CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, ErrorKind, GetSecretValueRequest,
-    PutSecretValueRequest, RestoreSecretRequest, SecretBytes, SecretStore, StaticKey, Tag, UpdateSecretRequest,
-    UpdateSecretVersionStageRequest,
+    CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, ErrorKind,
+    ExternalSecretRotationMetadataItem, GetSecretValueRequest, PutSecretValueRequest, RestoreSecretRequest,
+    RotateSecretRequest, RotationCall, RotationError, RotationFunction, RotationRules, RotationStep, SecretBytes,
+    SecretStore, SecretsManager, StaticKey, Tag, UpdateSecretRequest, UpdateSecretVersionStageRequest,
 };
 
-use crate::contents::{Contents, Secret, Value};
+use crate::contents::{Contents, Secret, Value, Version};
 use crate::fixture::{Dump, Hex, NOW, PROVIDER_KEY, Record, Records, backend, builder, path, read, records};
 
 #[derive(Debug, Deserialize)]
@@ -111,10 +112,78 @@ fn write(clock: &ManualClock, store: &SecretStore) -> strongroom::Result<()> {
     main.create_secret(CreateSecretRequest::new("gone").secret_string("gone"))?;
     main.delete_secret(DeleteSecretRequest::new("gone").force_delete_without_recovery(true))?;
 
+    rotate(clock, store, &main)?;
+
     for (account, region) in [("444455556666", "eu-central-1"), ("444455556666", "us-gov-west-1")] {
         let other = store.secrets_manager(account, region)?;
         other.create_secret(CreateSecretRequest::new("db/main").secret_string(format!("{account} {region}")))?;
     }
+    Ok(())
+}
+
+/// The function of every secret of the golden store that rotates.
+const FUNCTION: &str = "arn:aws:lambda:eu-central-1:111122223333:function:rotate";
+
+/// Makes a value for every secret but one, of which it cannot.
+#[derive(Debug)]
+struct Renew;
+
+impl RotationFunction for Renew {
+    fn invoke(&self, call: &RotationCall) -> Result<(), RotationError> {
+        let (secrets, id, token) = (&call.secrets, call.secret_id.as_str(), call.client_request_token.as_str());
+        if id.contains("rotates/failing") {
+            return Err("größer than allowed".into());
+        }
+        match call.step {
+            RotationStep::CreateSecret => {
+                let put = PutSecretValueRequest::new(id, "rotated").client_request_token(token);
+                secrets.put_secret_value(
+                    put.version_stages(["AWSPENDING"]).rotation_token(call.rotation_token.expose()),
+                )?;
+            }
+            RotationStep::FinishSecret => {
+                let current = secrets.get_secret_value(GetSecretValueRequest::new(id))?.version_id;
+                let finish = UpdateSecretVersionStageRequest::new(id, "AWSCURRENT").move_to_version_id(token);
+                secrets.update_secret_version_stage(finish.remove_from_version_id(current))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Secrets whose rotation is in each of its states.
+fn rotate(clock: &ManualClock, store: &SecretStore, main: &SecretsManager) -> strongroom::Result<()> {
+    let rds = main.clone().as_owning_service("rds")?;
+    let create = |name: &str, number| {
+        CreateSecretRequest::new(name).client_request_token(id(number)).secret_string("before rotation")
+    };
+    let rotate = |name: &str, number| RotateSecretRequest::new(name).client_request_token(id(number));
+    for (name, number) in [("scheduled", 300), ("failing", 302), ("cancelled", 304), ("begun", 306), ("tested", 308)] {
+        main.create_secret(create(&format!("rotates/{name}"), number))?;
+    }
+    rds.create_secret(create("rds!cluster", 310))?;
+    main.create_secret(create("rotates/partner", 312).r#type("Partner"))?;
+    clock.advance(TimeDelta::milliseconds(1001));
+
+    let monthly = RotationRules::new().schedule_expression("cron(0 4 1 * ? *)").duration("3h");
+    main.rotate_secret(rotate("rotates/scheduled", 301).rotation_lambda_arn(FUNCTION).rotation_rules(monthly))?;
+    let days = RotationRules::new().automatically_after_days(30);
+    main.rotate_secret(rotate("rotates/failing", 303).rotation_lambda_arn(FUNCTION).rotation_rules(days))?;
+    let rate = RotationRules::new().schedule_expression("rate(12 hours)");
+    main.rotate_secret(rotate("rotates/cancelled", 305).rotation_lambda_arn(FUNCTION).rotation_rules(rate))?;
+    rds.rotate_secret(rotate("rds!cluster", 311).rotation_rules(RotationRules::new().automatically_after_days(7)))?;
+    let report = store.maintain()?;
+    assert_eq!((report.rotated_secrets, report.failed_rotations), (3, 1), "{report:?}");
+    clock.advance(TimeDelta::milliseconds(1001));
+    main.cancel_rotate_secret(CancelRotateSecretRequest::new("rotates/cancelled"))?;
+
+    main.rotate_secret(rotate("rotates/begun", 307).rotation_lambda_arn(FUNCTION))?;
+    let tested = rotate("rotates/tested", 309).rotation_lambda_arn(FUNCTION).rotate_immediately(false);
+    main.rotate_secret(tested.rotation_rules(RotationRules::new().schedule_expression("rate(1 day)")))?;
+    let partner = rotate("rotates/partner", 313).external_secret_rotation_role_arn("arn:aws:iam::111122223333:role/p");
+    let item = ExternalSecretRotationMetadataItem::new("Schlüssel", "v".repeat(2048));
+    main.rotate_secret(partner.external_secret_rotation_metadata([item]))?;
     Ok(())
 }
 
@@ -126,12 +195,17 @@ fn write_the_golden_store() {
         .key_provider(StaticKey::new(PROVIDER_KEY))
         .clock(clock.clone())
         .entropy(SeededEntropy::new(1))
+        .rotation_function(FUNCTION, Renew)
+        .managed_rotation("rds", Renew)
+        .managed_rotation("Partner", Renew)
+        // On the thread of the test, so that everything random comes in one order.
+        .rotation_timeout(None)
         .open()
         .unwrap();
     write(&clock, &store).unwrap();
     store.close().unwrap();
     let written = records(&log);
-    let contents = Contents::of(&builder(backend(&written), 2).open().unwrap()).unwrap();
+    let contents = Contents::with_placeholders(&builder(backend(&written), 2).open().unwrap()).unwrap();
     let records = written.into_iter().map(|(key, value)| Record { key: Hex(key), value: Hex(value) }).collect();
     let dump = Dump { provider_key: Hex(PROVIDER_KEY.to_vec()), records };
     std::fs::write(path("v1/golden.json"), serde_json::to_string_pretty(&dump).unwrap() + "\n").unwrap();
@@ -191,7 +265,7 @@ fn the_golden_store_holds_what_its_story_says() {
     let text = |text: &str| Some(Value::Text(text.to_owned()));
     let day = NOW / 86_400_000 * 86_400_000;
 
-    assert_eq!(expected.secrets.len(), 13);
+    assert_eq!(expected.secrets.len(), 20);
     assert_eq!(version("db/main", 1).value, text("first"));
     assert_eq!(version("db/main", 1).stages, Vec::<String>::new(), "deprecated");
     assert_eq!(version("db/main", 1).last_accessed, Some(day));
@@ -221,6 +295,54 @@ fn the_golden_store_holds_what_its_story_says() {
     for (account, region) in [("444455556666", "eu-central-1"), ("444455556666", "us-gov-west-1")] {
         let other = expected.secrets.iter().find(|s| s.account == account && s.region == region).unwrap();
         assert_eq!((other.name.as_str(), &other.versions[0].value), ("db/main", &text(&format!("{account} {region}"))));
+    }
+}
+
+/// The same of the secrets that rotate.
+#[test]
+fn the_secrets_of_the_golden_store_are_in_every_state_of_a_rotation() {
+    let (_, expected) = golden();
+    let find = |name: &str| expected.secrets.iter().find(|s| s.name == name).unwrap();
+    let rotation = |name: &str| find(name).rotation.clone().unwrap();
+    let current = |name: &str| {
+        let is_current = |version: &&Version| version.stages.iter().any(|stage| stage == "AWSCURRENT");
+        find(name).versions.iter().find(is_current).unwrap().id.clone()
+    };
+    let running = |name: &str| {
+        let running = rotation(name).running.unwrap();
+        (running.version, running.test, running.attempts, running.next.is_some())
+    };
+    let midnight = NOW / 86_400_000 * 86_400_000;
+
+    for (name, number) in [("rotates/scheduled", 301), ("rotates/cancelled", 305), ("rds!cluster", 311)] {
+        assert_eq!(current(name), id(number), "{name} was rotated");
+        assert!(rotation(name).rotated.is_some() && rotation(name).running.is_none(), "{name}");
+    }
+    // The first of December 2023, at four.
+    let start = 1_701_403_200_000;
+    assert_eq!(rotation("rotates/scheduled").window, Some((start, start + 3 * 3_600_000)));
+    assert_eq!(rotation("rotates/scheduled").next, Some(start + 3 * 3_600_000 - 1000));
+    assert_eq!(rotation("rotates/scheduled").days_shown, Some(30));
+    let cancelled = rotation("rotates/cancelled");
+    assert_eq!((cancelled.enabled, cancelled.window, cancelled.next), (false, None, None));
+    assert_eq!(cancelled.rules.unwrap().expression.as_deref(), Some("rate(12 hours)"));
+    let managed = rotation("rds!cluster");
+    assert_eq!((find("rds!cluster").owning_service.as_deref(), managed.function), (Some("rds"), None));
+    assert_eq!(managed.window, Some((midnight + 7 * 86_400_000, midnight + 8 * 86_400_000)));
+
+    assert_eq!(running("rotates/failing"), (id(303), false, 1, true));
+    assert!(rotation("rotates/failing").running.unwrap().failure.unwrap().1.ends_with("größer than allowed"));
+    assert_eq!(running("rotates/begun"), (id(307), false, 0, true));
+    assert_eq!((rotation("rotates/begun").rules, rotation("rotates/begun").window), (None, None));
+    assert_eq!(running("rotates/tested"), (id(309), true, 0, true));
+    assert_eq!(running("rotates/partner"), (id(313), false, 0, true));
+    assert_eq!(rotation("rotates/partner").metadata.unwrap(), [("Schlüssel".to_owned(), "v".repeat(2048))]);
+    assert_eq!(rotation("rotates/partner").role.as_deref(), Some("arn:aws:iam::111122223333:role/p"));
+    for (name, number) in [("failing", 302), ("begun", 306), ("tested", 308), ("partner", 312)] {
+        let secret = find(&format!("rotates/{name}"));
+        assert_eq!(current(&secret.name), id(number), "{name}");
+        let pending = secret.versions.iter().find(|version| version.id == id(number + 1)).unwrap();
+        assert_eq!((pending.stages.as_slice(), &pending.value), (["AWSPENDING".to_owned()].as_slice(), &None));
     }
 }
 

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
-use strongroom::testing::SeededEntropy;
 use strongroom::testing::format::{self, HeaderWrap};
+use strongroom::testing::{SeededEntropy, fuzzing};
 use strongroom::{
     Call, DataKey, EncryptionContext, KeyError, KeyHandle, KeyProvider, LocalKeyring, StaticKey, WrappedKey,
 };
@@ -25,6 +25,7 @@ struct Vectors {
     headers: Vec<Header>,
     heads: Vec<Head>,
     jobs: Vec<Job>,
+    secrets: Vec<Secret>,
     set_hash: SetHash,
     key_file: KeyFile,
 }
@@ -75,6 +76,7 @@ enum StorageKey {
     Secret { account: String, region: String, name: String, key: Hex },
     Version { uid: Hex, version_id: String, key: Hex },
     Purge { at: i64, secret: Hex, key: Hex },
+    Rotation { at: i64, secret: Hex, key: Hex },
     Job { key: Hex },
 }
 
@@ -139,6 +141,13 @@ struct Job {
     after: [String; 3],
     secrets: String,
     versions: String,
+    plain: Hex,
+}
+
+/// What a store that the script wrote holds.
+#[derive(Deserialize)]
+struct Secret {
+    name: String,
     plain: Hex,
 }
 
@@ -240,7 +249,7 @@ fn keys_of_records_of_several_generations() {
     assert_eq!(groups.len(), 4);
     for (StorageKeys { generation, index_key, rows }, mark) in groups.into_iter().zip([1, 255, 0, 0]) {
         let index = index_key.array();
-        assert_eq!(rows.len(), 16);
+        assert_eq!(rows.len(), 17);
         for row in rows {
             let (made, key) = match row {
                 StorageKey::Secret { account, region, name, key } => {
@@ -251,6 +260,9 @@ fn keys_of_records_of_several_generations() {
                 }
                 StorageKey::Purge { at: millis, secret, key } => {
                     (format::purge_key(&index, generation, at(millis), &secret).unwrap(), key)
+                }
+                StorageKey::Rotation { at: millis, secret, key } => {
+                    (format::rotation_key(&index, generation, at(millis), &secret).unwrap(), key)
                 }
                 StorageKey::Job { key } => (format::reencryption_key(&index, generation), key),
             };
@@ -268,7 +280,7 @@ fn due_entries_sort_by_time_before_1970_too() {
         .flat_map(|group| group.rows)
         .filter_map(|row| match row {
             StorageKey::Purge { at, key, .. } => Some((key, at)),
-            StorageKey::Secret { .. } | StorageKey::Version { .. } | StorageKey::Job { .. } => None,
+            _ => None,
         })
         .collect();
     due.sort();
@@ -381,6 +393,17 @@ fn what_a_long_operation_remembers() {
     for Job { scope, after: [account, region, name], secrets, versions, plain } in jobs {
         let counts = [&secrets, &versions].map(|number| number.parse().unwrap());
         assert_eq!(Hex(format::job(&scope, [&account, &region, &name], counts).unwrap()), plain, "{scope}");
+    }
+}
+
+/// That they are read as what they say is seen in the stores that hold them.
+#[test]
+fn secrets_are_written_as_the_script_writes_them() {
+    let secrets = vectors().secrets;
+    assert_eq!(secrets.iter().filter(|secret| secret.name.starts_with("rotates/")).count(), 6);
+    for Secret { name, plain } in secrets {
+        let written = fuzzing::encode_again("secret", &plain).unwrap_or_else(|| panic!("{name} cannot be read"));
+        assert_eq!(Hex(written), plain, "{name}");
     }
 }
 

@@ -26,8 +26,8 @@ fn the_script_decrypts_every_record_of_the_golden_store() {
     let golden = path("v1/golden.json");
     let Some(said) = run(&["--verify-golden", golden.to_str().unwrap()]) else { return };
     let said = said.unwrap();
-    let summary = "136 records, 13 secrets, 120 values, 122 wrapped data keys, 2 purge, 1 remove versions, 0 jobs, 136 of \
-         generation 1\nas expected\n";
+    let summary = "159 records, 20 secrets, 130 values, 132 wrapped data keys, 2 purge, 1 remove versions, 6 rotate, 0 jobs, \
+         159 of generation 1\nas expected\n";
     assert!(said.ends_with(summary), "{said}");
 }
 

@@ -12,16 +12,8 @@ from strongroom_format import (
     Reader,
     Refused,
     data_key_ad,
-    decode_due,
-    decode_head,
-    decode_job,
-    decode_secret,
     derived_key,
     due_key,
-    encode_due,
-    encode_head,
-    encode_job,
-    encode_secret,
     field,
     former_root,
     head_ad,
@@ -43,6 +35,19 @@ from strongroom_format import (
     value_ad,
     version_context,
     version_key,
+)
+from strongroom_records import (
+    DAY,
+    decode_due,
+    decode_head,
+    decode_job,
+    decode_secret,
+    encode_due,
+    encode_head,
+    encode_job,
+    encode_secret,
+    rotation_due,
+    versions_due,
 )
 
 DEFAULT_KEY = "DefaultEncryptionKey"
@@ -151,7 +156,18 @@ def as_expected(secret, versions):
     same = ["account", "region", "name", "arn", "description", "kms_key_id", "type", "tags", "created"]
     out = {member: secret[member] for member in same}
     out |= {"last_changed": secret["changed"], "last_accessed": secret["accessed"], "deleted": secret["deletion"]}
-    return out | {"owning_service": secret["owner"], "primary_region": secret["primary"], "versions": versions}
+    out |= {"owning_service": secret["owner"], "primary_region": secret["primary"], "versions": versions}
+    return out | {"rotation": rotation_as_expected(secret["rotation"])}
+
+
+def rotation_as_expected(rotation):
+    if rotation is None:
+        return None
+    same = ["enabled", "function", "rules", "metadata", "role", "rotated", "window", "next"]
+    out = {member: rotation[member] for member in same}
+    out["days_shown"] = rotation["rules"] and (rotation["rules"]["days"] or rotation["days"])
+    job = rotation["running"]
+    return out | {"running": job and {member: job[member] for member in job if member != "token"}}
 
 
 def version_as_expected(secret, i, version, value):
@@ -164,6 +180,12 @@ def version_as_expected(secret, i, version, value):
     if content:
         shown = {"bytes": value.hex()} if content["binary"] else {"text": value.decode()}
     return out | {"kms_key_ids": keys, "value": shown}
+
+
+def tasks(secret):
+    """What has to be done with a secret, and when."""
+    times = zip(TASKS, (secret["deletion"], versions_due(secret), rotation_due(secret)), strict=True)
+    return {task: at for task, at in times if at is not None}
 
 
 def read_store(dump):
@@ -196,7 +218,7 @@ def read_store(dump):
                 counts["wrapped data keys"] += wraps
             versions.append(version_as_expected(secret, i, version, value))
         counts["secrets"] += 1
-        due[key] = secret["deletion"]
+        due[key] = tasks(secret)
         secrets.append(as_expected(secret, sorted(versions, key=lambda version: version["id"])))
     for key in sorted(store.records):
         if key[:1] == b"d":
@@ -205,10 +227,10 @@ def read_store(dump):
             at = (int.from_bytes(key[1:9], "big") ^ 1 << 63) - (1 << 64 if not key[1] & 0x80 else 0)
             generation = store.generation_of(secret)
             index = store.key(generation, "root/index")
-            tasks = [task for task in TASKS if key == due_key(index, generation, at, task, secret)]
-            if secret not in due or not tasks or (tasks == [1] and due[secret] != at):
+            found = [task for task in TASKS if key == due_key(index, generation, at, task, secret)]
+            if secret not in due or not found or due[secret].pop(found[0], None) != at:
                 raise Refused(f"an entry is due at {at} for nothing")
-            counts[TASKS[tasks[0]]] += 1
+            counts[TASKS[found[0]]] += 1
         if key[:1] == b"j":
             revision, plain = store.metadata(key)
             if key != job_key(store.generation_of(key), REENCRYPTION):
@@ -228,8 +250,8 @@ def read_store(dump):
     if found[1] != sealed_tally[1]:
         raise Refused("the set hash in the head is not that of the records")
     counts = {"records": found[0]} | counts
-    if counts["purge"] != sum(at is not None for at in due.values()):
-        raise Refused("not every scheduled deletion is due")
+    if any(due.values()):
+        raise Refused("not everything that has to be done with a secret is due")
     if store.left:
         raise Refused(f"records that nothing refers to: {[key.hex() for key in store.left]}")
     return {"secrets": sorted(secrets, key=lambda s: (s["account"], s["region"], s["name"]))}, counts
@@ -260,7 +282,6 @@ def read_closed(directory, kek):
 
 # --- Writing --------------------------------------------------------------------------------------------------------
 
-DAY = 86_400_000
 NOW = 1_700_000_000_000
 TODAY = NOW // DAY * DAY
 
@@ -272,12 +293,30 @@ def secret(name, account="111122223333", region="eu-central-1", **members):
     out = {"account": account, "region": region, "uid": fixed(f"uid of {name} {account}", 16), "name": name, "arn": arn}
     out |= {"description": None, "kms_key_id": None, "type": None, "tags": None, "created": NOW - 5000}
     out |= {"changed": NOW - 4000, "accessed": None, "deletion": None, "owner": None, "primary": None}
+    out["rotation"] = None
     return out | {"keys": [default], "versions": [], "labels": []} | members
 
 
 def version(number, content=None, **members):
     id_ = str(uuid.UUID(bytes=fixed(f"version {number}", 16), version=4))
     return {"id": id_, "created": NOW - 5000 + number, "accessed": None, "content": content} | members
+
+
+FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:rotate"
+
+
+def rotation(rules=None, **members):
+    """One that is enabled and was never carried out. `rules` are days, duration and expression."""
+    out = {"enabled": True, "function": FUNCTION, "rules": None, "metadata": None, "role": None, "rotated": None}
+    out |= {"configured": NOW - 4000, "counts_from": NOW - 4000, "window": None, "next": None, "days": None}
+    if rules:
+        out["rules"] = dict(zip(("days", "duration", "expression"), rules, strict=True))
+    return out | {"running": None} | members
+
+
+def running(of, **members):
+    out = {"version": of["id"], "test": False, "token": str(uuid.UUID(bytes=fixed("rotation token", 16), version=4))}
+    return out | {"attempts": 0, "next": None, "until": None, "failure": None} | members
 
 
 TEXT, BYTES = {"binary": False, "keys": [0]}, {"binary": True, "keys": [0]}
@@ -331,6 +370,55 @@ def cases():
             | {"name": "long-ago", "arn": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:long-ago-AbCdEf"}
             | {"labels": current},
             ["x" * 4096],
+        ),
+        *rotating(),
+    ]
+
+
+def rotating():
+    """Secrets that rotate, or did, with the values of their versions."""
+    labels = [("AWSCURRENT", 0), ("AWSPENDING", 1)]
+    whole, waiting, tested = ([version(at, TEXT), version(at + 1)] for at in (80, 82, 84))
+    half = version(87, TEXT)
+    tuesdays, window = (
+        (None, "3h", "cron(0 8 ? * TUE#3 *)"),
+        [TODAY + 7 * DAY + 28_800_000, TODAY + 7 * DAY + 39_600_000],
+    )
+    by_tuesdays = {"window": window, "next": window[1] - 1000, "days": 35}
+    by_days = {"window": [TODAY + DAY, TODAY + 2 * DAY], "next": TODAY + 2 * DAY - 1000, "days": 1000}
+    everything = rotation(tuesdays, **by_tuesdays, role="arn:aws:iam::111122223333:role/partner", rotated=-1)
+    everything |= {"metadata": [["Name", "x" * 2048], ["ключ", "w"]], "configured": -(2**40), "counts_from": 251}
+    next_, failure = {"next": NOW + 60_000, "until": NOW + 3_600_000}, [NOW - 1, "größer " * 100]
+    everything["running"] = running(whole[1], attempts=2**32 - 1, **next_, failure=failure)
+    nothing = rotation(function=None, enabled=False)
+    by_rate = rotation((None, None, "rate(12 hours)"), window=[TODAY + DAY, TODAY + DAY + 3_600_000], days=1)
+    return [
+        (
+            secret("rotates/everything", type="Partner", rotation=everything, versions=whole, labels=labels),
+            ["new", None],
+        ),
+        (secret("rotates/nothing", rotation=nothing, keys=[]), []),
+        (
+            secret("rotates/waits", rotation=rotation((1000, None, None), **by_days, rotated=NOW - 3 * DAY))
+            | {"versions": waiting, "labels": labels},
+            ["waits for its next window", None],
+        ),
+        (
+            secret("rotates/tested", rotation=rotation(running=running(tested[1], test=True, next=NOW + 1)))
+            | {"versions": tested, "labels": labels},
+            ["is tried", None],
+        ),
+        (
+            secret("rotates/half", owner="rds", rotation=by_rate | {"function": None, "metadata": []})
+            | {"versions": [version(86, TEXT), half], "labels": labels},
+            ["managed", "has its value"],
+        ),
+        (
+            secret(
+                "rotates/scheduled", changed=NOW, deletion=NOW + 8 * DAY, rotation=rotation((1, "24h", None), **by_days)
+            )
+            | {"versions": [version(88, TEXT)], "labels": labels[:1]},
+            ["does not rotate"],
         ),
     ]
 
@@ -386,8 +474,8 @@ class Writer:
         index = self.keys[generation]["index"]
         place = secret_key(index, generation, s["account"], s["region"], s["name"])
         self.put(generation, place, encode_secret(s))
-        if s["deletion"] is not None:
-            self.put(generation, due_key(index, generation, s["deletion"], 1, place), encode_due(place))
+        for task, at in tasks(s).items():
+            self.put(generation, due_key(index, generation, at, task, place), encode_due(place))
 
     def dump(self, secrets):
         epoch = 2**16
@@ -426,7 +514,8 @@ def written_store():
 def written_in_a_change():
     """A store whose root key is being changed: some secrets have gone over, some versions have gone before theirs."""
     writer = Writer("changing", 256, has_former=True)
-    moved, going = ("plain", "empty", "other/tenant", "scheduled-too"), ("everything", "many")
+    moved = "plain", "empty", "other/tenant", "scheduled-too", "rotates/everything", "rotates/scheduled"
+    going = "everything", "many", "rotates/waits"
 
     def generations_of(s, i):
         if s["name"] in moved:

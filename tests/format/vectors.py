@@ -19,7 +19,7 @@ import sys
 import uuid
 
 from forgeries import fixed, frame_vectors, salamander, spliced_vectors
-from stored import read_closed, read_store, written_in_a_change, written_store
+from stored import read_closed, read_store, rotating, written_in_a_change, written_store
 from strongroom_files import advanced_anchor, new_anchor, store_seal
 from strongroom_format import (
     LABELS,
@@ -33,9 +33,6 @@ from strongroom_format import (
     derived_key,
     due_key,
     element,
-    encode_head,
-    encode_job,
-    encode_token,
     fields,
     former_root,
     former_root_ad,
@@ -62,6 +59,7 @@ from strongroom_format import (
     version_context,
     version_key,
 )
+from strongroom_records import encode_head, encode_job, encode_secret, encode_token
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -172,6 +170,8 @@ def storage_key_vectors(generation):
     for at in (1_700_000_000_000, 0, -1, -86_400_000 * 365, 253_402_300_799_999):
         row = {"of": "purge", "at": at, "secret": secret.hex()}
         rows.append(row | {"key": due_key(key, generation, at, 1, secret).hex()})
+    row = {"of": "rotation", "at": 1_700_000_000_000, "secret": secret.hex()}
+    rows.append(row | {"key": due_key(key, generation, 1_700_000_000_000, 3, secret).hex()})
     rows.append({"of": "job", "key": job_key(generation, REENCRYPTION).hex()})
     return {"generation": generation, "index_key": key.hex(), "rows": rows}
 
@@ -295,6 +295,11 @@ def job_vectors():
     ]
 
 
+def secret_vectors():
+    """Plaintexts of the secrets in the written stores that rotate, or did."""
+    return [{"name": secret["name"], "plain": encode_secret(secret).hex()} for secret, _values in rotating()]
+
+
 def set_hash_vectors():
     """Elements of single records, sums of several, and sums of made-up elements in which carries run."""
     key = derived_key(fixed("root"), STORE, 1, "root/manifest")
@@ -395,6 +400,7 @@ def vectors():
         "tokens": token_vectors(),
         "heads": head_vectors(),
         "jobs": job_vectors(),
+        "secrets": secret_vectors(),
         "set_hash": set_hash_vectors(),
         "anchors": anchor_vectors(),
         "store_seals": store_seal_vectors(),

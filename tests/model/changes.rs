@@ -67,7 +67,9 @@ impl World {
                 );
             }
             let token = metadata.token.unwrap_or_default();
-            let Some(version) = secret.version(&token) else {
+            // A version that waits for its value is none yet.
+            let version = secret.version(&token).filter(|at| secret.versions[*at].value != Held::Nothing);
+            let Some(version) = version else {
                 return failure(
                     "ResourceExistsException",
                     format!("The operation failed because the secret {name} already exists."),
@@ -97,6 +99,8 @@ impl World {
             changed: self.now,
             accessed: None,
             deleted: None,
+            rotation: None,
+            made: 0,
             versions: Vec::new(),
         };
         let mut response = json!({ "ARN": secret.arn, "Name": name });
@@ -115,6 +119,7 @@ impl World {
         let Some(token) = token else { return Ok(false) };
         match secret.version(token) {
             None => Ok(false),
+            Some(version) if secret.versions[version].value == Held::Nothing => Ok(false),
             Some(version) if secret.versions[version].value == *value => Ok(true),
             Some(_) => token_in_use(token, &secret.arn),
         }
@@ -214,7 +219,7 @@ impl World {
             let automatic = ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"];
             for version in &mut secret.versions {
                 let is_labelled = version.stages.iter().any(|stage| automatic.contains(&stage.as_str()));
-                if is_labelled && !version.keys.contains(&secret.key) {
+                if is_labelled && version.value != Held::Nothing && !version.keys.contains(&secret.key) {
                     version.keys.push(secret.key.clone());
                 }
             }
@@ -256,6 +261,7 @@ impl World {
             }
         }
         let holder = secret.holder(stage).map(|holder| secret.versions[holder].id.clone());
+        let current = secret.current();
         if from.is_some() && from != holder {
             return failure("InvalidParameterException", choices::elsewhere(stage, holder.as_ref()));
         }
@@ -285,6 +291,9 @@ impl World {
         }
         let response = json!({ "ARN": secret.arn, "Name": secret.name });
         let is_changed = to.is_none() || to != holder;
+        if is_changed {
+            secret.labels_moved(self.now, current);
+        }
         self.secrets[index] = secret;
         if is_changed {
             self.touch(index);

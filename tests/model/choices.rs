@@ -16,6 +16,13 @@ pub(crate) fn duplicate_tag(key: &str) -> String {
     format!("Tag key {key} appears more than once in the request.")
 }
 
+/// The service declares no error of its own for a token that names a version, so this has the text of the other operations.
+pub(crate) fn token_of_version(token: &str, arn: &str) -> String {
+    format!(
+        "You can't use ClientRequestToken {token} because that value is already in use for a version of secret {arn}."
+    )
+}
+
 /// How a list is shown that has too few or too many members.
 pub(crate) fn list_shown(length: usize) -> String {
     if length == 0 { "[]".to_owned() } else { format!("[{length} members]") }

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use chrono::TimeDelta;
 use serde_json::Value;
 use strongroom::testing::{ManualClock, SeededEntropy};
-use strongroom::{Builder, Durability, MemoryBackend, SecretStore, SecretsManager, StaticKey};
+use strongroom::{Builder, Durability, MaintenanceReport, MemoryBackend, SecretStore, SecretsManager, StaticKey};
 use tempfile::TempDir;
 
+use crate::engine::Renew;
 use crate::model::{Failure, Outcome, Settings, Tenant, World};
 use crate::operations::Step;
 use crate::request::{Bytes, Given, Listing, Request, shortened};
@@ -36,6 +37,9 @@ pub(crate) struct Counts {
     pub(crate) opened: u64,
     pub(crate) purged: u64,
     pub(crate) removed_versions: u64,
+    pub(crate) rotated: u64,
+    pub(crate) tested: u64,
+    pub(crate) failed: u64,
 }
 
 pub(crate) struct Run<'a> {
@@ -83,6 +87,11 @@ impl<'a> Run<'a> {
         };
         let store = builder
             .key_provider(StaticKey::new([7; 32]))
+            .rotation_function("*", Renew)
+            .managed_rotation("Partner", Renew)
+            .managed_rotation("x".repeat(256), Renew)
+            .rotation_retries(1, TimeDelta::minutes(1))
+            .rotation_timeout(None)
             .clock(self.clock.clone())
             .entropy(self.entropy.clone())
             .require_client_request_token(self.settings.require_token)
@@ -177,17 +186,55 @@ impl<'a> Run<'a> {
 
     fn maintain(&mut self) -> Result<(), String> {
         let store = self.store.as_ref().expect("it is open");
-        let report = store.maintain().map_err(|error| format!("maintenance failed: {error:?}"))?;
+        // Until nothing is left: a secret whose function was tried may be due for its rotation as well.
+        let mut report = MaintenanceReport::default();
+        loop {
+            let MaintenanceReport {
+                purged_secrets,
+                removed_versions,
+                rotated_secrets,
+                tested_rotations,
+                failed_rotations,
+                next_due_at,
+                ..
+            } = store.maintain().map_err(|error| format!("maintenance failed: {error:?}"))?;
+            report.purged_secrets += purged_secrets;
+            report.removed_versions += removed_versions;
+            report.rotated_secrets += rotated_secrets;
+            report.tested_rotations += tested_rotations;
+            report.failed_rotations += failed_rotations;
+            report.next_due_at = next_due_at;
+            if rotated_secrets + tested_rotations + failed_rotations == 0 {
+                break;
+            }
+        }
         self.history.push(Box::new(|| "maintenance".to_owned()));
-        let (purged, removed) = self.world.maintain();
+        let handles: Vec<_> = self.tenants.iter().zip(&self.handles).collect();
+        let done = self.world.maintain(&|secret| {
+            let handle = handles.iter().find(|(tenant, _)| **tenant == secret.tenant).map(|(_, handle)| *handle);
+            let described = handle.map(|handle| {
+                crate::engine::call(handle, &Request::DescribeSecret { id: secret.arn.clone() }).unwrap_or_default()
+            });
+            let described = described.unwrap_or_default();
+            let stages = described["VersionIdsToStages"].as_object().cloned().unwrap_or_default();
+            let is_current =
+                |labels: &Value| labels.as_array().is_some_and(|all| all.iter().any(|l| l == "AWSCURRENT"));
+            let current = stages.into_iter().find(|(_, labels)| is_current(labels));
+            current.map(|(id, _)| id).unwrap_or_default()
+        });
+        self.counts.rotated += report.rotated_secrets;
+        self.counts.tested += report.tested_rotations;
+        self.counts.failed += report.failed_rotations;
         self.counts.purged += report.purged_secrets;
         self.counts.removed_versions += report.removed_versions;
         let next = report.next_due_at.map(|at| at.timestamp_millis());
-        let actual = (report.purged_secrets, report.removed_versions, next);
-        let expected = (purged as u64, removed as u64, self.world.due());
+        let rotations = [report.rotated_secrets, report.tested_rotations, report.failed_rotations];
+        let actual = (report.purged_secrets, report.removed_versions, rotations, next);
+        let rotations = [done.rotated as u64, done.tested as u64, done.failed as u64];
+        let expected = (done.purged as u64, done.removed as u64, rotations, self.world.due());
         if actual != expected {
             return Err(self.story(&format!(
-                "maintenance (purged secrets, removed versions, next due)\nengine:    {actual:?}\nreference: {expected:?}"
+                "maintenance (purged secrets, removed versions, [rotated, tested, failed], next due)\nengine:    {actual:?}\nreference: {expected:?}"
             )));
         }
         Ok(())
@@ -269,13 +316,16 @@ impl Counts {
             self.by_operation.iter().map(|(operation, (ok, failed))| format!("{operation} {ok}+{failed}")).collect();
         let codes: Vec<_> = self.by_code.iter().map(|(code, count)| format!("{code} {count}")).collect();
         format!(
-            "{} calls (succeeded+failed): {}; {}; opened {} times, {} secrets purged, {} versions removed",
+            "{} calls (succeeded+failed): {}; {}; opened {} times, {} secrets purged, {} versions removed, {} secrets rotated, {} functions tried, {} rotations failed",
             self.calls,
             each.join(", "),
             codes.join(", "),
             self.opened,
             self.purged,
-            self.removed_versions
+            self.removed_versions,
+            self.rotated,
+            self.tested,
+            self.failed
         )
     }
 }

@@ -2,14 +2,49 @@
 
 use serde_json::{Map, Value, json};
 use strongroom::{
-    BatchGetSecretValueRequest, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, Error, FilterKey,
-    GetRandomPasswordRequest, GetSecretValueRequest, ListSecretVersionIdsRequest, ListSecretsRequest,
-    PutSecretValueRequest, RestoreSecretRequest, SecretBytes, SecretString, SecretsManager, SortBy, SortOrder, Tag,
-    TagResourceRequest, Timestamp, UntagResourceRequest, UpdateSecretRequest, UpdateSecretVersionStageRequest,
+    BatchGetSecretValueRequest, CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest,
+    DescribeSecretRequest, Error, FilterKey, GetRandomPasswordRequest, GetSecretValueRequest,
+    ListSecretVersionIdsRequest, ListSecretsRequest, PutSecretValueRequest, RestoreSecretRequest, RotateSecretRequest,
+    RotationCall, RotationError, RotationFunction, RotationRules, RotationStep, SecretBytes, SecretString,
+    SecretsManager, SortBy, SortOrder, Tag, TagResourceRequest, Timestamp, UntagResourceRequest, UpdateSecretRequest,
+    UpdateSecretVersionStageRequest,
 };
 
 use crate::model::{Failure, Outcome};
 use crate::request::{Bytes, Filter, Given, Metadata, Password, Request};
+
+/// Makes a value for the version that has none, and makes it the current one. A function whose ARN ends with `nobody` cannot be
+/// called.
+#[derive(Debug)]
+pub(crate) struct Renew;
+
+impl RotationFunction for Renew {
+    fn invoke(&self, call: &RotationCall) -> Result<(), RotationError> {
+        if call.step != RotationStep::CreateSecret {
+            return Ok(());
+        }
+        let (secrets, id, token) = (&call.secrets, &call.secret_id, &call.client_request_token);
+        let put = PutSecretValueRequest::new(id, crate::rotation::VALUE).client_request_token(token);
+        if let Err(error) = secrets.put_secret_value(put)
+            && error.code() != "ResourceExistsException"
+        {
+            return Err(error.into());
+        }
+        let stages = secrets.describe_secret(DescribeSecretRequest::new(id))?.version_ids_to_stages.unwrap_or_default();
+        let is_current = |labels: &Vec<String>| labels.iter().any(|label| label == "AWSCURRENT");
+        let current = stages.into_iter().find(|(_, labels)| is_current(labels)).map(|(id, _)| id);
+        if current.as_ref() != Some(token) {
+            let mut update = UpdateSecretVersionStageRequest::new(id, "AWSCURRENT").move_to_version_id(token);
+            update.remove_from_version_id = current;
+            secrets.update_secret_version_stage(update)?;
+        }
+        Ok(())
+    }
+
+    fn is_invocable(&self, function_arn: &str) -> bool {
+        !function_arn.ends_with(":nobody")
+    }
+}
 
 type Called = Result<Value, Error>;
 
@@ -70,6 +105,22 @@ pub(crate) fn call(secrets: &SecretsManager, request: &Request) -> Outcome {
             secrets.untag_resource(UntagResourceRequest::new(id, keys)).map(|()| json!({}))
         }
         Request::GetRandomPassword(password) => random_password(secrets, password),
+        Request::RotateSecret { id, token, function, days, immediately } => {
+            let mut rotate = RotateSecretRequest::new(id);
+            (rotate.client_request_token, rotate.rotation_lambda_arn) = (token, function);
+            rotate.rotation_rules = days.map(|days| RotationRules::new().automatically_after_days(days));
+            rotate.rotate_immediately = immediately;
+            secrets
+                .rotate_secret(rotate)
+                .map(|done| json!({ "ARN": done.arn, "Name": done.name, "VersionId": done.version_id }))
+        }
+        Request::CancelRotateSecret { id } => {
+            secrets.cancel_rotate_secret(CancelRotateSecretRequest::new(id)).map(|done| {
+                let mut out = json!({ "ARN": done.arn, "Name": done.name });
+                with(&mut out, "VersionId", done.version_id);
+                out
+            })
+        }
     };
     called.map_err(|error| Failure { code: error.code().to_owned(), message: error.message().to_owned() })
 }
@@ -179,6 +230,11 @@ fn shown_stages(stages: Option<std::collections::BTreeMap<String, Vec<String>>>)
     stages.map(|stages| stages.into_iter().map(|(version, labels)| (version, json!(labels))).collect())
 }
 
+fn shown_rules(rules: RotationRules) -> Value {
+    assert_eq!((rules.duration, rules.schedule_expression), (None, None), "nobody gave them");
+    json!({ "AutomaticallyAfterDays": rules.automatically_after_days })
+}
+
 fn describe(secrets: &SecretsManager, id: String) -> Called {
     let done = secrets.describe_secret(DescribeSecretRequest::new(id))?;
     let mut out = json!({
@@ -194,6 +250,11 @@ fn describe(secrets: &SecretsManager, id: String) -> Called {
     with(&mut out, "DeletedDate", done.deleted_date.as_ref().map(millis));
     with(&mut out, "Tags", shown_tags(done.tags));
     with(&mut out, "VersionIdsToStages", shown_stages(done.version_ids_to_stages));
+    with(&mut out, "RotationEnabled", done.rotation_enabled);
+    with(&mut out, "RotationLambdaARN", done.rotation_lambda_arn);
+    with(&mut out, "RotationRules", done.rotation_rules.map(shown_rules));
+    with(&mut out, "LastRotatedDate", done.last_rotated_date.as_ref().map(millis));
+    with(&mut out, "NextRotationDate", done.next_rotation_date.as_ref().map(millis));
     with(&mut out, "OwningService", done.owning_service);
     with(&mut out, "PrimaryRegion", done.primary_region);
     Ok(out)
@@ -216,6 +277,11 @@ fn list_secrets(secrets: &SecretsManager, list: ListSecretsRequest) -> Called {
         with(&mut out, "DeletedDate", entry.deleted_date.as_ref().map(millis));
         with(&mut out, "Tags", shown_tags(entry.tags));
         with(&mut out, "SecretVersionsToStages", shown_stages(entry.secret_versions_to_stages));
+        with(&mut out, "RotationEnabled", entry.rotation_enabled);
+        with(&mut out, "RotationLambdaARN", entry.rotation_lambda_arn);
+        with(&mut out, "RotationRules", entry.rotation_rules.map(shown_rules));
+        with(&mut out, "LastRotatedDate", entry.last_rotated_date.as_ref().map(millis));
+        with(&mut out, "NextRotationDate", entry.next_rotation_date.as_ref().map(millis));
         with(&mut out, "OwningService", entry.owning_service);
         with(&mut out, "PrimaryRegion", entry.primary_region);
         entries.push(out);

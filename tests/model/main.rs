@@ -24,6 +24,7 @@ mod passwords;
 mod reads;
 mod request;
 mod resolve;
+mod rotation;
 mod shape;
 
 use std::cell::{Cell, RefCell};
@@ -110,7 +111,10 @@ fn in_memory_the_engine_answers_as_the_reference_model_does() {
     ] {
         assert!(counts.by_code.get(code).is_some_and(|count| *count >= 10), "{code} must occur");
     }
-    assert!(counts.purged > 0 && counts.removed_versions > 0, "maintenance must have had something to do");
+    assert!(
+        counts.purged > 0 && counts.removed_versions > 0 && counts.rotated > 0,
+        "maintenance must have had something to do"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use crate::request::{Given, Request};
+use crate::rotation::{Maintained, Rotation};
 use crate::shape::id_syntax;
 
 /// Why a call fails: error code and message.
@@ -42,6 +43,8 @@ impl Tenant {
 pub(crate) enum Held {
     String(String),
     Binary(Vec<u8>),
+    /// The version waits for it.
+    Nothing,
 }
 
 #[derive(Clone, Debug)]
@@ -71,6 +74,9 @@ pub(crate) struct Secret {
     pub(crate) changed: i64,
     pub(crate) accessed: Option<i64>,
     pub(crate) deleted: Option<i64>,
+    pub(crate) rotation: Option<Rotation>,
+    /// Versions made so far, gone ones too.
+    pub(crate) made: i64,
     /// In the order in which they were made, which is the order of lists also if the clock went backwards.
     pub(crate) versions: Vec<Version>,
 }
@@ -167,6 +173,10 @@ impl World {
             Request::TagResource { id, tags } => self.tag_resource(tenant, &id, tags),
             Request::UntagResource { id, keys } => self.untag_resource(tenant, &id, &keys),
             Request::GetRandomPassword(password) => crate::passwords::get_random_password(&password, learned),
+            Request::RotateSecret { id, token, function, days, immediately } => {
+                self.rotate_secret(tenant, &id, token, function, days, immediately, learned)
+            }
+            Request::CancelRotateSecret { id } => self.cancel_rotate_secret(tenant, &id),
         }
     }
 
@@ -247,14 +257,19 @@ impl World {
         secret.changed = now.max(secret.changed + 1);
     }
 
-    /// Removes what is past its recovery window and what nobody can need any more. Gives both counts.
-    pub(crate) fn maintain(&mut self) -> (usize, usize) {
+    /// Removes what is past its recovery window and what nobody can need any more, and rotates what is due. `learned` tells the
+    /// current version of a secret afterwards.
+    pub(crate) fn maintain(&mut self, learned: &dyn Fn(&Secret) -> String) -> Maintained {
         let before = self.secrets.len();
         let now = self.now;
         self.secrets.retain(|secret| secret.deleted.is_none_or(|deleted| now < deleted));
         let purged = before - self.secrets.len();
         let removed = self.secrets.iter_mut().map(|secret| secret.remove_old_versions(now)).sum();
-        (purged, removed)
+        let mut done = Maintained { purged, removed, ..Maintained::default() };
+        for index in 0..self.secrets.len() {
+            self.rotate(index, learned, &mut done);
+        }
+        done
     }
 
     /// When there is next something to remove.
@@ -264,11 +279,12 @@ impl World {
             let unlabelled = secret.versions.iter().filter(|version| version.stages.is_empty());
             unlabelled.map(|version| version.created + DAY).min()
         });
-        deletions.chain(removals).min()
+        let rotations = self.secrets.iter().filter_map(Secret::rotation_due);
+        deletions.chain(removals).chain(rotations).min()
     }
 }
 
-fn is_random_uuid(text: &str) -> bool {
+pub(crate) fn is_random_uuid(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
     let lengths: Vec<_> = parts.iter().map(|part| part.len()).collect();
     lengths == [8, 4, 4, 4, 12]
@@ -349,30 +365,48 @@ impl Secret {
         mut labels: Vec<String>,
     ) -> Result<(), Failure> {
         let is_pending = labels.iter().any(|label| label == "AWSPENDING");
-        if self.versions.is_empty() && !labels.iter().any(|label| label == "AWSCURRENT") {
+        let is_first = self.versions.iter().all(|version| version.value == Held::Nothing);
+        if is_first && !labels.iter().any(|label| label == "AWSCURRENT") {
             labels.push("AWSCURRENT".to_owned());
         }
-        let number = self.versions.last().map_or(1, |last| last.number + 1);
-        self.versions.push(Version {
-            id,
-            number,
-            created: now,
-            accessed: None,
-            keys: vec![self.key.clone()],
-            value,
-            stages: Vec::new(),
-        });
+        let current = self.current();
+        let at = self.version(&id).unwrap_or_else(|| self.push_version(now, id));
+        self.versions[at].keys = vec![self.key.clone()];
+        self.versions[at].value = value;
         for label in &labels {
-            self.attach(label, self.versions.len() - 1);
+            self.attach(label, at);
         }
         if labels.iter().any(|label| label == "AWSCURRENT") && !is_pending {
             self.detach("AWSPENDING");
         }
+        self.check_versions(now, versions_max)?;
+        self.labels_moved(now, current);
+        Ok(())
+    }
+
+    /// Quotas, after what nobody needs is gone.
+    pub(crate) fn check_versions(&mut self, now: i64, versions_max: usize) -> Result<(), Failure> {
         self.check_labels()?;
+        self.versions.retain(|version| version.value != Held::Nothing || !version.stages.is_empty());
         self.remove_old_versions(now);
         if self.versions.len() > versions_max {
             return failure("LimitExceededException", crate::choices::versions(versions_max));
         }
         Ok(())
+    }
+
+    /// A new version without a value.
+    pub(crate) fn push_version(&mut self, now: i64, id: String) -> usize {
+        self.made += 1;
+        self.versions.push(Version {
+            id,
+            number: self.made,
+            created: now,
+            accessed: None,
+            keys: Vec::new(),
+            value: Held::Nothing,
+            stages: Vec::new(),
+        });
+        self.versions.len() - 1
     }
 }

@@ -375,6 +375,37 @@ fn update_stage() -> BoxedStrategy<Request> {
         .boxed()
 }
 
+fn rotate() -> BoxedStrategy<Request> {
+    const FUNCTIONS: [&str; 2] = [
+        "arn:aws:lambda:us-east-1:000000000000:function:rotate",
+        "arn:aws:lambda:us-east-1:123456789012:function:rotate_2",
+    ];
+    let function = mostly(vec![
+        (10, text(&FUNCTIONS)),
+        (
+            2,
+            text(&[
+                "",
+                "x",
+                "arn:aws:lambda:eu-west-1:000000000000:function:rotate",
+                "arn:aws:lambda:us-east-1:000000000000:function:nobody",
+                "arn:aws:lambda:us-east-1:000000000000:function:",
+            ]),
+        ),
+        (1, long(&[2049])),
+    ]);
+    let days = Union::new_weighted(vec![(12, 1..9_i64), (2, 9..41), (1, -1..2), (1, 999..1_002)]);
+    (id(), token(), weighted(0.7, function), weighted(0.5, days), weighted(0.5, prop::bool::weighted(0.5)))
+        .prop_map(|(id, token, function, days, immediately)| Request::RotateSecret {
+            id,
+            token,
+            function,
+            days,
+            immediately,
+        })
+        .boxed()
+}
+
 fn request() -> BoxedStrategy<Request> {
     let create = (new_name(), value(), metadata(), of(tags()))
         .prop_map(|(name, value, metadata, tags)| Request::CreateSecret { name, value, metadata, tags });
@@ -409,6 +440,8 @@ fn request() -> BoxedStrategy<Request> {
         (6, (id(), tags()).prop_map(|(id, tags)| Request::TagResource { id, tags }).boxed()),
         (4, (id(), untag_keys).prop_map(|(id, keys)| Request::UntagResource { id, keys }).boxed()),
         (3, password().prop_map(Request::GetRandomPassword).boxed()),
+        (16, rotate()),
+        (4, id().prop_map(|id| Request::CancelRotateSecret { id }).boxed()),
     ])
     .boxed()
 }
@@ -443,7 +476,7 @@ pub(crate) fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
         (800, (tenant(), request()).prop_map(|(tenant, request)| Step::Call(tenant, request)).boxed()),
         (20, (tenant(), paged).prop_map(|(tenant, request)| Step::Walk(tenant, request)).boxed()),
         (120, clock().prop_map(Step::Clock).boxed()),
-        (16, Just(Step::Maintain).boxed()),
+        (30, Just(Step::Maintain).boxed()),
         (8, any::<bool>().prop_map(|is_closed| Step::Reopen { is_closed }).boxed()),
         (
             1,

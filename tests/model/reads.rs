@@ -47,6 +47,13 @@ fn described(secret: &Secret, stages_name: &str) -> Value {
     with(&mut out, "Type", secret.kind.clone());
     with(&mut out, "LastAccessedDate", secret.accessed);
     with(&mut out, "DeletedDate", secret.deleted);
+    if let Some(rotation) = &secret.rotation {
+        out["RotationEnabled"] = json!(rotation.is_enabled);
+        with(&mut out, "RotationLambdaARN", rotation.function.clone());
+        with(&mut out, "RotationRules", rotation.days.map(|days| json!({ "AutomaticallyAfterDays": days })));
+        with(&mut out, "LastRotatedDate", rotation.rotated.filter(|_| rotation.is_enabled));
+        with(&mut out, "NextRotationDate", rotation.next);
+    }
     let tags = secret.tags.iter().map(|tags| tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })));
     with(&mut out, "Tags", tags.map(Iterator::collect::<Vec<_>>).next());
     let labelled: Map<_, _> = secret
@@ -116,6 +123,14 @@ impl World {
                 "You provided a VersionStage that is not associated to the provided VersionId.",
             );
         }
+        if secret.versions[at].value == Held::Nothing {
+            let what = match (version, stage) {
+                (Some(id), None) => format!("VersionId: {id}"),
+                (_, stage) => format!("staging label: {}", stage.as_deref().unwrap_or("AWSCURRENT")),
+            };
+            let text = format!("Secrets Manager can't find the specified secret value for {what}");
+            return failure("ResourceNotFoundException", text);
+        }
         let day = self.now.div_euclid(DAY) * DAY;
         // A clock that went backwards does not take back what was noted.
         let secret = &mut self.secrets[index];
@@ -131,6 +146,7 @@ impl World {
         match &version.value {
             Held::String(string) => out["SecretString"] = json!(string),
             Held::Binary(bytes) => out["SecretBinary"] = json!(bytes),
+            Held::Nothing => {}
         }
         with(&mut out, "VersionStages", (!version.stages.is_empty()).then(|| json!(version.stages)));
         Ok(out)
@@ -325,6 +341,7 @@ impl World {
             // What was made after it, whether it is still there or not.
             versions.retain(|version| sortable(version.number) > last.0);
         }
+        versions.retain(|version| version.value != Held::Nothing);
         versions.retain(|version| deprecated == Some(true) || !version.stages.is_empty());
         let rest = versions.split_off(page_size(max, 100).min(versions.len()));
         let list: Vec<_> = versions

@@ -128,10 +128,20 @@ pub(crate) enum Request {
         keys: Vec<String>,
     },
     GetRandomPassword(Password),
+    RotateSecret {
+        id: String,
+        token: Option<String>,
+        function: Option<String>,
+        days: Option<i64>,
+        immediately: Option<bool>,
+    },
+    CancelRotateSecret {
+        id: String,
+    },
 }
 
 /// The operations, in the order in which they are reported.
-pub(crate) const OPERATIONS: [&str; 14] = [
+pub(crate) const OPERATIONS: [&str; 16] = [
     "CreateSecret",
     "GetSecretValue",
     "BatchGetSecretValue",
@@ -146,6 +156,8 @@ pub(crate) const OPERATIONS: [&str; 14] = [
     "TagResource",
     "UntagResource",
     "GetRandomPassword",
+    "RotateSecret",
+    "CancelRotateSecret",
 ];
 
 impl Request {
@@ -165,6 +177,8 @@ impl Request {
             Self::TagResource { .. } => "TagResource",
             Self::UntagResource { .. } => "UntagResource",
             Self::GetRandomPassword(_) => "GetRandomPassword",
+            Self::RotateSecret { .. } => "RotateSecret",
+            Self::CancelRotateSecret { .. } => "CancelRotateSecret",
         }
     }
 
@@ -180,6 +194,8 @@ impl Request {
             | Self::ListSecretVersionIds { id, .. }
             | Self::DeleteSecret { id, .. }
             | Self::RestoreSecret { id }
+            | Self::RotateSecret { id, .. }
+            | Self::CancelRotateSecret { id }
             | Self::TagResource { id, .. }
             | Self::UntagResource { id, .. } => Some(id),
             Self::BatchGetSecretValue { .. } | Self::ListSecrets(_) | Self::GetRandomPassword(_) => None,
@@ -190,7 +206,7 @@ impl Request {
     pub(crate) fn version_ids_mut(&mut self) -> Vec<&mut Option<String>> {
         match self {
             Self::CreateSecret { metadata, .. } | Self::UpdateSecret { metadata, .. } => vec![&mut metadata.token],
-            Self::PutSecretValue { token, .. } => vec![token],
+            Self::PutSecretValue { token, .. } | Self::RotateSecret { token, .. } => vec![token],
             Self::GetSecretValue { version, .. } => vec![version],
             Self::UpdateSecretVersionStage { from, to, .. } => vec![from, to],
             _ => Vec::new(),

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use strongroom::testing::{ManualClock, SeededEntropy};
 use strongroom::{
-    Backend, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, DescribeSecretResponse, Error, ErrorKind,
-    ExportOptions, ExportReport, GetSecretValueRequest, ImportOptions, ImportReport, KeyProvider, KeyScope,
-    ListSecretVersionIdsRequest, ListSecretsRequest, LocalKeyring, MemoryBackend, PutSecretValueRequest, Result,
-    SecretStore, SecretsManager, StaticKey, Tag, Timestamp, UpdateSecretRequest, UpdateSecretVersionStageRequest,
+    Backend, CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest,
+    DescribeSecretResponse, Error, ErrorKind, ExportOptions, ExportReport, ExternalSecretRotationMetadataItem,
+    GetSecretValueRequest, ImportOptions, ImportReport, KeyProvider, KeyScope, ListSecretVersionIdsRequest,
+    ListSecretsRequest, LocalKeyring, MemoryBackend, PutSecretValueRequest, Result, RotateSecretRequest, RotationCall,
+    RotationError, RotationFunction, RotationRules, RotationStep, SecretStore, SecretsManager, StaticKey, Tag,
+    Timestamp, UpdateSecretRequest, UpdateSecretVersionStageRequest,
 };
 use tempfile::TempDir;
 
@@ -26,7 +28,45 @@ pub(crate) fn open(
     clock: &ManualClock,
 ) -> Result<SecretStore> {
     let entropy = SeededEntropy::new(u64::try_from(clock_millis(clock)).unwrap());
-    SecretStore::with_backend(backend).key_provider(provider).clock(clock.clone()).entropy(entropy).open()
+    SecretStore::with_backend(backend)
+        .key_provider(provider)
+        .clock(clock.clone())
+        .entropy(entropy)
+        .rotation_function("arn:*", Renews)
+        .managed_rotation("partner/type", Renews)
+        .rotation_timeout(None)
+        .open()
+}
+
+/// Rotates every secret, but those of which the name says that it cannot.
+#[derive(Debug)]
+struct Renews;
+
+impl RotationFunction for Renews {
+    fn invoke(&self, call: &RotationCall) -> std::result::Result<(), RotationError> {
+        let (secrets, id, token) = (&call.secrets, call.secret_id.as_str(), call.client_request_token.as_str());
+        let pending = || GetSecretValueRequest::new(id).version_id(token).version_stage("AWSPENDING");
+        match call.step {
+            RotationStep::CreateSecret if secrets.get_secret_value(pending()).is_err() => {
+                let put = PutSecretValueRequest::new(id, format!("made for {token}")).client_request_token(token);
+                secrets.put_secret_value(put.version_stages(["AWSPENDING"]))?;
+            }
+            RotationStep::SetSecret if id.contains("stuck") => return Err("nobody answers".into()),
+            RotationStep::FinishSecret => {
+                let current = secrets.get_secret_value(GetSecretValueRequest::new(id))?.version_id;
+                let finish = UpdateSecretVersionStageRequest::new(id, "AWSCURRENT").move_to_version_id(token);
+                secrets.update_secret_version_stage(finish.remove_from_version_id(current))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The ARN of a rotation function of an account and Region.
+pub(crate) fn function_arn(account: &str, region: &str) -> String {
+    let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
+    format!("arn:{partition}:lambda:{region}:{account}:function:rotate")
 }
 
 fn clock_millis(clock: &ManualClock) -> i64 {
@@ -133,12 +173,42 @@ impl Source {
         for number in 1..150 {
             put("many", number.to_string().as_str().into(), &[]);
         }
+        self.rotate(&secrets);
         create(CreateSecretRequest::new("going").secret_string("restore me"));
         secrets.delete_secret(DeleteSecretRequest::new("going").recovery_window_in_days(30)).unwrap();
         // Noted on the second day, so that the day differs from the day of creation.
         for name in ["binary", "own-key"] {
             secrets.get_secret_value(GetSecretValueRequest::new(name)).unwrap();
         }
+    }
+
+    /// Secrets whose rotation is in each of its states.
+    fn rotate(&self, secrets: &SecretsManager) {
+        let function = function_arn(secrets.account(), secrets.region());
+        let create = |name: &str| CreateSecretRequest::new(name).secret_string("before rotation");
+        let rotate = |name: &str| RotateSecretRequest::new(name).rotation_lambda_arn(&function);
+        let by_days = RotationRules::new().automatically_after_days(30).duration("2h");
+        let by_weeks = RotationRules::new().schedule_expression("cron(0 4 ? * SUN#2 *)").duration("3h");
+        for name in ["rotates/by-days", "rotates/cancelled", "rotates/stuck", "rotates/on-demand"] {
+            secrets.create_secret(create(name)).unwrap();
+        }
+        self.clock.advance(TimeDelta::milliseconds(1_234));
+        secrets.rotate_secret(rotate("rotates/by-days").rotation_rules(by_days)).unwrap();
+        secrets.rotate_secret(rotate("rotates/cancelled").rotation_rules(by_weeks.clone())).unwrap();
+        secrets.rotate_secret(rotate("rotates/stuck").rotation_rules(by_weeks.clone())).unwrap();
+        // Those that are stuck in other accounts and Regions are tried again.
+        let report = self.store.maintain().unwrap();
+        assert!(report.rotated_secrets == 2 && report.failed_rotations > 0, "{report:?}");
+        self.clock.advance(TimeDelta::milliseconds(1_234));
+        secrets.cancel_rotate_secret(CancelRotateSecretRequest::new("rotates/cancelled")).unwrap();
+        secrets.rotate_secret(rotate("rotates/on-demand")).unwrap();
+        secrets.cancel_rotate_secret(CancelRotateSecretRequest::new("rotates/on-demand")).unwrap();
+
+        secrets.create_secret(create("rotates/partner").r#type("partner/type")).unwrap();
+        let partner = RotateSecretRequest::new("rotates/partner").rotation_rules(by_weeks).rotate_immediately(false);
+        let items = ["k", "Schlüssel"].map(|key| ExternalSecretRotationMetadataItem::new(key, "値".repeat(682)));
+        let partner = partner.external_secret_rotation_role_arn("arn:aws:iam::000000000000:role/rotates");
+        secrets.rotate_secret(partner.external_secret_rotation_metadata(items)).unwrap();
     }
 
     pub(crate) fn export(&self) -> Exported {

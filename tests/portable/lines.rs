@@ -8,15 +8,15 @@ use strongroom::{ErrorKind, ImportOptions};
 
 use crate::fixture::{Source, Target, current, file_is_refused, import_lines, see};
 
-const ARN: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:s-Ab3dE6";
+pub(crate) const ARN: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:s-Ab3dE6";
 const HEADER: &str = r#"{"Format":"strongroom-plaintext-export","FormatVersion":1}"#;
 
-fn id(number: usize) -> String {
+pub(crate) fn id(number: usize) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
 }
 
 /// A secret with two versions, as somebody might write it.
-fn secret() -> Value {
+pub(crate) fn secret() -> Value {
     json!({
         "Name": "s",
         "ARN": ARN,
@@ -37,7 +37,7 @@ fn secret() -> Value {
     })
 }
 
-fn file(lines: &[String], secrets: usize, versions: usize) -> String {
+pub(crate) fn file(lines: &[String], secrets: usize, versions: usize) -> String {
     let end = json!({"SecretCount": secrets, "VersionCount": versions});
     format!("{HEADER}\n{}{end}\n", lines.iter().map(|line| format!("{line}\n")).collect::<String>())
 }

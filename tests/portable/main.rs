@@ -9,4 +9,5 @@ mod faults;
 mod fixture;
 mod importing;
 mod lines;
+mod rotation;
 mod round_trip;

@@ -6,7 +6,7 @@ use strongroom::{ExportOptions, ImportOptions, RestoreSecretRequest, SecretStore
 use crate::fixture::{Exported, Picture, Source, TENANTS, Target, import, import_lines, picture};
 
 /// Secrets of a rich store: so many in each of its accounts and Regions.
-const SECRETS: usize = 3 * 16;
+const SECRETS: usize = 3 * 21;
 
 /// Of a version made before the key of its secret was changed, the source knows more keys than the other store has to.
 fn with_keys_of_secrets(mut picture: Picture) -> Picture {
@@ -30,7 +30,8 @@ fn a_rich_store_arrives_as_it_was_under_other_keys_at_another_time() {
     let (source, expected) = rich();
     let exported = Exported::place();
     let report = exported.from(&source.store).unwrap();
-    let versions: usize = expected.values().map(|seen| seen.versions.len()).sum();
+    // In each account and Region, one version waits for its value, and is in no list.
+    let versions = TENANTS.len() + expected.values().map(|seen| seen.versions.len()).sum::<usize>();
     assert_eq!((report.secrets, report.versions), (expected.len() as u64, versions as u64));
     assert!(report.skipped.is_empty() && expected.len() == SECRETS, "{}", expected.len());
 

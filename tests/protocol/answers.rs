@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use strongroom::CreateSecretRequest;
 
 use crate::fixture::{Server, token};
 use crate::model::{MISSING_ANSWERS, Model, model};
@@ -48,11 +49,30 @@ fn answers() -> BTreeMap<&'static str, Vec<Value>> {
     ok("UpdateSecretVersionStage", stage);
     ok("TagResource", json!({"SecretId": "bytes", "Tags": [{"Key": "k", "Value": "v"}]}));
     ok("UntagResource", json!({"SecretId": "bytes", "TagKeys": ["k"]}));
+    let managed = json!({"Name": "managed", "ClientRequestToken": token(1), "SecretString": "one", "Type": "Partner"});
+    ok("CreateSecret", managed);
+    let partner = json!({
+        "SecretId": "managed", "ClientRequestToken": token(2), "RotationRules": {"AutomaticallyAfterDays": 7},
+        "ExternalSecretRotationMetadata": [{"Key": "k", "Value": "v"}],
+        "ExternalSecretRotationRoleArn": "arn:aws:iam::000000000000:role/rotate",
+    });
+    ok("RotateSecret", partner);
+    assert_eq!(server.store.maintain().unwrap().rotated_secrets, 1);
+    let function = json!({
+        "SecretId": "bytes", "ClientRequestToken": token(4),
+        "RotationLambdaARN": "arn:aws:lambda:us-east-1:000000000000:function:rotate",
+        "RotationRules": {"ScheduleExpression": "cron(0 16 1,15 * ? *)", "Duration": "2h"},
+    });
+    ok("RotateSecret", function);
+    let service = server.store.default_secrets_manager().as_owning_service("rds").unwrap();
+    service.create_secret(CreateSecretRequest::new("rds!db")).unwrap();
     ok("DeleteSecret", json!({"SecretId": "everything", "RecoveryWindowInDays": 7}));
-    for secret in ["everything", "bytes", "nothing"] {
+    for secret in ["everything", "bytes", "nothing", "managed", "rds!db"] {
         ok("DescribeSecret", json!({"SecretId": secret}));
     }
     ok("ListSecrets", json!({"IncludePlannedDeletion": true}));
+    ok("CancelRotateSecret", json!({"SecretId": "bytes"}));
+    ok("CancelRotateSecret", json!({"SecretId": "managed"}));
     ok("ListSecrets", json!({"MaxResults": 1}));
     ok("ListSecrets", json!({"Filters": [{"Key": "name", "Values": ["no such"]}]}));
     ok("RestoreSecret", json!({"SecretId": "everything"}));
@@ -113,6 +133,7 @@ impl<'a> Seen<'a> {
                 assert!((seconds * 1000.0).fract().abs() < 1e-3, "{path}: {number} is finer than milliseconds");
                 None
             }
+            ("long", Value::Number(number)) => Some(usize::try_from(number.as_u64().unwrap()).unwrap()),
             ("boolean", Value::Bool(_)) => None,
             (kind, value) => panic!("{path} is a {kind}, not {value}"),
         };
@@ -158,8 +179,9 @@ fn every_member_of_every_answer_appears_and_is_what_the_model_says() {
 /// A client may rely on these, although the model calls nothing required.
 #[test]
 fn what_is_always_there_is_always_there() {
-    let always: [(&str, &[&str]); 12] = [
+    let always: [(&str, &[&str]); 14] = [
         ("BatchGetSecretValue", &["Errors", "SecretValues"]),
+        ("CancelRotateSecret", &["ARN", "Name"]),
         ("CreateSecret", &["ARN", "Name"]),
         ("DeleteSecret", &["ARN", "DeletionDate", "Name"]),
         ("DescribeSecret", &["ARN", "CreatedDate", "LastChangedDate", "Name"]),
@@ -169,6 +191,7 @@ fn what_is_always_there_is_always_there() {
         ("ListSecrets", &["SecretList"]),
         ("PutSecretValue", &["ARN", "Name", "VersionId", "VersionStages"]),
         ("RestoreSecret", &["ARN", "Name"]),
+        ("RotateSecret", &["ARN", "Name", "VersionId"]),
         ("UpdateSecret", &["ARN", "Name"]),
         ("UpdateSecretVersionStage", &["ARN", "Name"]),
     ];

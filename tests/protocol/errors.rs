@@ -38,7 +38,7 @@ fn errors() -> Vec<(&'static str, Answer)> {
         (&server, "ListSecrets", json!({"NextToken": "mine"})),
         (&server, "GetSecretValue", json!({"SecretId": 7})),
         (&server, "Nothing", json!({})),
-        (&server, "RotateSecret", json!({"SecretId": "app"})),
+        (&server, "PutResourcePolicy", json!({"SecretId": "app"})),
         (&few, "CreateSecret", json!({"Name": "more"})),
         (&keys, "GetSecretValue", json!({"SecretId": "app"})),
         (&keys, "PutSecretValue", json!({"SecretId": "app", "SecretString": "two"})),
@@ -166,7 +166,7 @@ fn texts_of_errors_are_the_services() {
     }
 }
 
-/// Recorded: a raw request without a token is refused before the secret is looked for.
+/// Recorded: a raw request without a token is refused before the secret is looked for, with another code by RotateSecret.
 #[test]
 fn a_store_that_requires_tokens_refuses_requests_without_one() {
     let server = Server::with(SecretStore::in_memory(), |builder| {
@@ -177,8 +177,10 @@ fn a_store_that_requires_tokens_refuses_requests_without_one() {
         ("CreateSecret", json!({"Name": "app", "SecretString": "one"})),
         ("PutSecretValue", json!({"SecretId": "missing", "SecretString": "one", "ClientRequestToken": null})),
         ("UpdateSecret", json!({"SecretId": "missing", "SecretString": "one"})),
+        ("RotateSecret", json!({"SecretId": "missing"})),
     ] {
-        server.send(operation, &body).check(operation, 400, "InvalidRequestException", message);
+        let code = if operation == "RotateSecret" { "InvalidParameterException" } else { "InvalidRequestException" };
+        server.send(operation, &body).check(operation, 400, code, message);
     }
 }
 

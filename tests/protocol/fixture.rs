@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 use strongroom::testing::{ManualClock, SeededEntropy};
-use strongroom::{Builder, SecretStore, SecretsManager, StaticKey, wire};
+use strongroom::{
+    Builder, PutSecretValueRequest, RotationCall, RotationError, RotationFunction, SecretStore, SecretsManager,
+    StaticKey, wire,
+};
 
 /// 2023-11-14T22:13:20.123Z.
 pub(crate) const START_MILLIS: i64 = 1_700_000_000_123;
@@ -12,6 +15,18 @@ pub(crate) struct Server {
     pub(crate) store: SecretStore,
     pub(crate) clock: ManualClock,
     secrets: SecretsManager,
+}
+
+/// Makes a new value, and makes it the current one.
+#[derive(Debug)]
+struct Renew;
+
+impl RotationFunction for Renew {
+    fn invoke(&self, call: &RotationCall) -> Result<(), RotationError> {
+        let put = PutSecretValueRequest::new(&call.secret_id, "new").client_request_token(&call.client_request_token);
+        call.secrets.put_secret_value(put)?;
+        Ok(())
+    }
 }
 
 /// What came back.
@@ -31,11 +46,13 @@ impl Server {
     pub(crate) fn with(builder: Builder, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = ManualClock::at_millis(START_MILLIS);
         let builder = builder.clock(clock.clone()).entropy(SeededEntropy::new(1));
-        let store = settings(builder).open().expect("the store opens");
+        let builder = builder.rotation_function("arn:aws:lambda:*", Renew);
+        let store = settings(builder.managed_rotation("Partner", Renew)).open().expect("the store opens");
         Self { secrets: store.default_secrets_manager(), store, clock }
     }
 
-    /// Two versions of a secret `app`: the first is current, the second has the label `own`.
+    /// Two versions of a secret `app`: the first is current, the second has the label `own`. And `managed`, which a partner
+    /// rotates.
     pub(crate) fn with_app() -> Self {
         let server = Self::new();
         let create = json!({"Name": "app", "ClientRequestToken": token(1), "SecretString": "one"});
@@ -44,6 +61,10 @@ impl Server {
             "SecretId": "app", "ClientRequestToken": token(2), "SecretString": "two", "VersionStages": ["own"],
         });
         server.ok("PutSecretValue", &put);
+        let create =
+            json!({"Name": "managed", "ClientRequestToken": token(1), "SecretString": "one", "Type": "Partner"});
+        server.ok("CreateSecret", &create);
+        server.ok("RotateSecret", &json!({"SecretId": "managed", "RotateImmediately": false}));
         server
     }
 

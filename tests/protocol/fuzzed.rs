@@ -132,7 +132,7 @@ fn the_seeds_reach_every_operation() {
     let implemented: BTreeSet<&str> = model.implemented().map(|(operation, _)| operation).collect();
     assert_eq!(succeeded(&seen), implemented);
     let is_refused = |operation: &str| seen.contains_key(&(operation.to_owned(), "NotImplementedException".to_owned()));
-    assert!(MISSING_OPERATIONS.iter().filter(|operation| is_refused(operation)).count() >= 6, "{seen:?}");
+    assert!(MISSING_OPERATIONS.iter().filter(|operation| is_refused(operation)).count() >= 4, "{seen:?}");
 }
 
 /// No panic, no failure of the server, no change by what is refused, and all the rest of the properties.

@@ -40,9 +40,8 @@ pub(crate) struct Shape {
 }
 
 /// Operations that are refused as not implemented.
-pub(crate) const MISSING_OPERATIONS: [&str; 12] = [
+pub(crate) const MISSING_OPERATIONS: [&str; 10] = [
     "AssociateCrossAccountReplica",
-    "CancelRotateSecret",
     "DeleteResourcePolicy",
     "DisassociateCrossAccountReplica",
     "GetResourcePolicy",
@@ -50,7 +49,6 @@ pub(crate) const MISSING_OPERATIONS: [&str; 12] = [
     "PutResourcePolicy",
     "RemoveRegionsFromReplication",
     "ReplicateSecretToRegions",
-    "RotateSecret",
     "StopReplicationToReplica",
     "ValidateResourcePolicy",
 ];
@@ -62,30 +60,14 @@ pub(crate) const REFUSED_MEMBERS: [(&str, &str); 2] =
 /// Members of requests that are ignored: they change something only together with those that are refused.
 pub(crate) const IGNORED_MEMBERS: [(&str, &str); 1] = [("CreateSecretRequest", "ForceOverwriteReplicaSecret")];
 
-/// Members of answers that cannot appear before there is rotation, replication, or a managed secret.
-pub(crate) const MISSING_ANSWERS: [(&str, &str); 22] = [
+/// Members of answers that cannot appear before there is replication.
+pub(crate) const MISSING_ANSWERS: [(&str, &str); 6] = [
     ("CreateSecretResponse", "ReplicationStatus"),
     ("DescribeSecretResponse", "CrossAccountPrimary"),
     ("DescribeSecretResponse", "CrossAccountReplicas"),
-    ("DescribeSecretResponse", "ExternalSecretRotationMetadata"),
-    ("DescribeSecretResponse", "ExternalSecretRotationRoleArn"),
-    ("DescribeSecretResponse", "LastRotatedDate"),
-    ("DescribeSecretResponse", "NextRotationDate"),
-    ("DescribeSecretResponse", "OwningService"),
     ("DescribeSecretResponse", "PrimaryRegion"),
     ("DescribeSecretResponse", "ReplicationStatus"),
-    ("DescribeSecretResponse", "RotationEnabled"),
-    ("DescribeSecretResponse", "RotationLambdaARN"),
-    ("DescribeSecretResponse", "RotationRules"),
-    ("SecretListEntry", "ExternalSecretRotationMetadata"),
-    ("SecretListEntry", "ExternalSecretRotationRoleArn"),
-    ("SecretListEntry", "LastRotatedDate"),
-    ("SecretListEntry", "NextRotationDate"),
-    ("SecretListEntry", "OwningService"),
     ("SecretListEntry", "PrimaryRegion"),
-    ("SecretListEntry", "RotationEnabled"),
-    ("SecretListEntry", "RotationLambdaARN"),
-    ("SecretListEntry", "RotationRules"),
 ];
 
 pub(crate) fn model() -> Model {
@@ -153,5 +135,5 @@ fn every_shape_of_the_model_is_accounted_for() {
     assert_eq!(answered, crate::answers::visited(&model), "the walk through the answers leaves something out");
     assert_eq!(errors, crate::errors::visited(&model), "the walk through the errors leaves something out");
     let only_missing = all.iter().filter(|shape| !used.contains(*shape) && !errors.contains(*shape)).count();
-    assert_eq!((asked.len(), answered.len(), errors.len(), only_missing), (52, 47, 13, 56));
+    assert_eq!((asked.len(), answered.len(), errors.len(), only_missing), (64, 63, 13, 38));
 }

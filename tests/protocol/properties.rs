@@ -1,7 +1,7 @@
 //! What holds for every sequence of requests, whatever they say. Used by the fuzz target and by a test.
 //!
 //! An input is a list of requests, separated by lines `---`. The first line of a request is its target, the rest is its
-//! body. `@advance SECONDS` instead of a target moves the clock. In a body, `@ARN@`, `@VERSION@` and `@NEXT@` stand for
+//! body. `@advance SECONDS` instead of a target moves the clock, `@maintain` maintains the store. In a body, `@ARN@`, `@VERSION@` and `@NEXT@` stand for
 //! the last ARN, version id and page token that was answered.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,9 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use strongroom::testing::{ManualClock, SeededEntropy};
 use strongroom::wire::{self, WireResponse};
-use strongroom::{SecretStore, SecretsManager, StaticKey};
+use strongroom::{
+    PutSecretValueRequest, RotationCall, RotationError, RotationFunction, SecretStore, SecretsManager, StaticKey,
+};
 
 const REQUESTS_MAX: usize = 64;
 
@@ -45,6 +47,7 @@ pub(crate) fn check(input: &[u8]) -> Seen {
         };
         let target = String::from_utf8_lossy(target);
         match target.strip_prefix("@advance ") {
+            _ if target == "@maintain" => _ = world.store.maintain().expect("a store in memory is maintained"),
             Some(seconds) => world.clock.advance(TimeDelta::seconds(seconds.parse::<u32>().unwrap_or(1).into())),
             None => {
                 let body = world.fill_in(body);
@@ -66,6 +69,18 @@ fn split<'a>(input: &'a [u8], separator: &[u8]) -> Vec<&'a [u8]> {
     parts
 }
 
+/// Puts a new value, unless the version has it already, and so makes it the current one.
+#[derive(Debug)]
+struct Renew;
+
+impl RotationFunction for Renew {
+    fn invoke(&self, call: &RotationCall) -> Result<(), RotationError> {
+        let put = PutSecretValueRequest::new(&call.secret_id, "new").client_request_token(&call.client_request_token);
+        call.secrets.put_secret_value(put)?;
+        Ok(())
+    }
+}
+
 struct World {
     store: SecretStore,
     secrets: SecretsManager,
@@ -79,6 +94,7 @@ impl World {
     fn new() -> Self {
         let clock = ManualClock::at_millis(1_700_000_000_123);
         let builder = SecretStore::in_memory().key_provider(StaticKey::new([7; 32]));
+        let builder = builder.rotation_function("arn:aws:lambda:*", Renew).rotation_timeout(None);
         let store = builder.clock(clock.clone()).entropy(SeededEntropy::new(1)).open().expect("the store opens");
         let last = [&b"@ARN@"[..], b"@VERSION@", b"@NEXT@"].map(|name| (name, String::new()));
         Self { secrets: store.default_secrets_manager(), store, clock, last, seen: Seen::new() }
@@ -110,7 +126,8 @@ impl World {
             assert_eq!(self.epoch(), before, "a refused request changed something");
             check_error(operation, &answer, &answered);
             // Without a token, a random one is drawn each time, and the random source of the test can be foreseen.
-            if code != "ResourceExistsException" || has_token(body) {
+            let tells_token = code == "ResourceExistsException" || operation == "RotateSecret";
+            if !tells_token || has_token(body) {
                 assert_eq!(self.dispatch(target, body), answer, "what was refused is refused again");
             }
         }
@@ -207,8 +224,17 @@ fn is_write(operation: &str) -> bool {
 }
 
 fn is_implemented(operation: &str) -> bool {
-    let is_other = ["DeleteSecret", "GetRandomPassword", "RestoreSecret", "TagResource", "UntagResource"];
-    let is_other = is_other.contains(&operation) || operation == "UpdateSecretVersionStage";
+    let is_other = [
+        "CancelRotateSecret",
+        "DeleteSecret",
+        "GetRandomPassword",
+        "RestoreSecret",
+        "RotateSecret",
+        "TagResource",
+        "UntagResource",
+        "UpdateSecretVersionStage",
+    ];
+    let is_other = is_other.contains(&operation);
     is_other || is_write(operation) || READS.contains(&operation)
 }
 

@@ -11,7 +11,10 @@ const VALIDATION: &str = "ValidationException";
 const SERIALIZATION: &str = "SerializationException";
 
 /// Where the model's limit is not enforced as a limit of the shape, deliberately.
-const EXCEPTIONS: [(&str, &str); 1] = [
+const EXCEPTIONS: [(&str, &str); 3] = [
+    // What is too short is against the pattern as well.
+    ("DurationType", "min"),
+    ("ScheduleExpressionType", "min"),
     // The service says `Invalid filter values for key` for no values at all; an empty list is the same as none.
     ("FilterValuesStringList", "min"),
 ];
@@ -79,9 +82,11 @@ pub(crate) fn visited(model: &Model) -> BTreeSet<&str> {
 fn base(operation: &str) -> Value {
     match operation {
         "BatchGetSecretValue" | "ListSecrets" => json!({"Filters": [{"Key": "name", "Values": ["app"]}]}),
+        "CancelRotateSecret" => json!({"SecretId": "managed"}),
         "CreateSecret" => json!({"Name": "new"}),
         "GetRandomPassword" => json!({}),
         "PutSecretValue" => json!({"SecretId": "app", "SecretString": "three", "ClientRequestToken": token(3)}),
+        "RotateSecret" => json!({"SecretId": "managed", "ClientRequestToken": token(3)}),
         "TagResource" => json!({"SecretId": "app", "Tags": [{"Key": "k", "Value": "v"}]}),
         "UntagResource" => json!({"SecretId": "app", "TagKeys": ["k"]}),
         "UpdateSecretVersionStage" => {
@@ -96,6 +101,10 @@ fn legal(model: &Model, name: &str, number: u8) -> Value {
     let shape = model.shape(name);
     match shape.kind.as_str() {
         "string" if !shape.values.is_empty() => json!(shape.values[0]),
+        "string" if name == "DurationType" => json!("3h"),
+        "string" if name == "ScheduleExpressionType" => json!("rate(9 days)"),
+        // Days go with no expression.
+        "structure" if name == "RotationRulesType" => json!({"ScheduleExpression": "rate(9 days)", "Duration": "3h"}),
         "string" => {
             json!(format!("{}{}", char::from(b'a' + number % 26), "x".repeat(shape.min.unwrap_or_default().max(3))))
         }
@@ -261,7 +270,7 @@ fn members_that_an_operation_does_not_have_are_ignored_whatever_they_are() {
 }
 
 #[test]
-fn unknown_members_of_tags_and_filters_are_ignored() {
+fn unknown_members_of_structures_are_ignored() {
     let model = model();
     let structures = places(&model).into_iter().filter(|place| model.shape(place.shape).kind == "structure");
     let mut visited = 0;
@@ -276,8 +285,8 @@ fn unknown_members_of_tags_and_filters_are_ignored() {
         assert_eq!(send(place.operation, &request(&model, &place, Some(&more))), expected, "{}", place.row("more"));
         visited += 1;
     }
-    // Tags of CreateSecret and TagResource, filters of ListSecrets and BatchGetSecretValue.
-    assert_eq!(visited, 4);
+    // Tags of CreateSecret and TagResource, filters of ListSecrets and BatchGetSecretValue, rules and metadata of RotateSecret.
+    assert_eq!(visited, 6);
 }
 
 /// Something that breaks one limit of a shape, and how the message goes on.
@@ -311,7 +320,8 @@ fn violations(model: &Model, name: &str) -> Vec<Violation> {
         add("max", sized(model, name, max + 1), format!("Member must have {measure} less than or equal to {max}"));
     }
     if let Some(pattern) = &shape.pattern {
-        let text = format!("{}*", "a".repeat(shape.min.unwrap_or_default()));
+        let illegal = if pattern.contains(r"\*") { '@' } else { '*' };
+        let text = format!("{}{illegal}", "a".repeat(shape.min.unwrap_or_default()));
         add("pattern", json!(text), format!("Member must satisfy regular expression pattern: {pattern}"));
     }
     if !shape.values.is_empty() {
@@ -329,6 +339,7 @@ fn sized(model: &Model, name: &str, size: usize) -> Value {
     match shape.kind.as_str() {
         // Characters are counted, not bytes, except where only ASCII is legal, and of values.
         "string" if ["NameType", "SecretIdType", "KmsKeyIdType"].contains(&name) => json!("n".repeat(size)),
+        "string" if name == "DurationType" => json!(format!("{}h", "1".repeat(size - 1))),
         "string" if shape.pattern.is_some() || name == "SecretStringType" => json!("n".repeat(size)),
         "string" => json!("é".repeat(size)),
         "blob" => json!(base64(&vec![b'b'; size])),
@@ -384,7 +395,7 @@ fn every_limit_is_enforced_one_past_it_and_told_in_the_services_words() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 110, "limits of the model");
+    assert_eq!(checked, 129, "limits of the model");
 }
 
 #[test]
@@ -396,8 +407,12 @@ fn every_limit_is_reached_without_being_broken() {
             [shape.min, shape.max].into_iter().flatten().map(|size| sized(&model, place.shape, size)).collect();
         legal.extend(shape.values.iter().map(|value| json!(value)));
         if let Some(pattern) = &shape.pattern {
-            let letters: &str = if pattern.contains('!') { "!azAZ09 :_@/+=.-!" } else { "azAZ09-" };
-            legal.push(json!(letters.repeat(6)));
+            legal.push(match place.shape {
+                "DurationType" => json!("09h"),
+                "ScheduleExpressionType" => json!("azAZ09 (),-*/#?"),
+                _ if pattern.contains('!') => json!("!azAZ09 :_@/+=.-!".repeat(6)),
+                _ => json!("azAZ09-".repeat(6)),
+            });
         }
         for value in legal {
             let answer = send(place.operation, &request(&model, &place, Some(&value)));
@@ -429,7 +444,7 @@ fn a_required_member_that_is_missing_is_named() {
             }
         }
     }
-    assert_eq!(required, 2 * 14);
+    assert_eq!(required, 2 * 16);
 }
 
 /// Every limit of an operation that can be broken together with the others is broken in one request.

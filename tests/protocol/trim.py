@@ -79,6 +79,8 @@ def world(secret):
     ]
 
 
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:rotate"
+
 # What the examples do not show.
 STORIES = {
     "pages": [
@@ -110,6 +112,25 @@ STORIES = {
         request("ListSecretVersionIds", SecretId="main", IncludeDeprecated=True, MaxResults=1),
         request("ListSecretVersionIds", SecretId="main", IncludeDeprecated=True, MaxResults=1, NextToken="@NEXT@"),
         request("GetSecretValue", SecretId="@ARN@", VersionId="@VERSION@", VersionStage="AWSCURRENT"),
+    ],
+    "rotation": [
+        *world("main"),
+        request("RotateSecret", SecretId="main", RotationLambdaARN=FUNCTION, RotationRules={"AutomaticallyAfterDays": 7}),
+        request("PutSecretValue", SecretId="main", SecretString="new", ClientRequestToken="@VERSION@",
+                VersionStages=["AWSPENDING"]),
+        request("RotateSecret", SecretId="main", ClientRequestToken="@VERSION@"),
+        "@maintain",
+        request("DescribeSecret", SecretId="main"),
+        request("RotateSecret", SecretId="main", RotationRules={"ScheduleExpression": "cron(0 16 1,15 * ? *)", "Duration": "2h"},
+                RotateImmediately=False),
+        request("RotateSecret", SecretId="main"),
+        "@advance 2592000",
+        "@maintain",
+        request("ListSecrets"),
+        request("CancelRotateSecret", SecretId="main"),
+        request("CreateSecret", Name="external", SecretString="one", Type="Partner"),
+        request("RotateSecret", SecretId="external", ExternalSecretRotationMetadata=[{"Key": "k", "Value": "v"}],
+                ExternalSecretRotationRoleArn="arn:aws:iam::000000000000:role/rotate"),
     ],
     "refusals": [
         request("CreateSecret", Name="main", SecretString=""),
@@ -147,7 +168,7 @@ def words(path):
             found.update(f'\\"{member}\\": ' for member in of.get("members", ()))
         found.update(f'\\"{value}\\"' for value in of.get("enum", ()))
     found.update(f'\\"{label}\\"' for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
-    found.update(("@ARN@", "@VERSION@", "@NEXT@", "\\x0a---\\x0a", "@advance 2592001\\x0a---\\x0a", "\\\\u00", "\\\\ud83d"))
+    found.update(("@ARN@", "@VERSION@", "@NEXT@", "\\x0a---\\x0a", "@advance 2592001\\x0a---\\x0a", "@maintain\\x0a---\\x0a", "\\\\u00", "\\\\ud83d"))
     return "".join(f'"{word}"\n' for word in sorted(found))
 
 

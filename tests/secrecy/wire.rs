@@ -155,7 +155,8 @@ fn every_request_with_a_value(watch: &Watch, form: &Form, times: usize) {
     run("CreateSecret", replicas, &refused("NotImplementedException"));
     // Operations that do not know the member.
     run("DescribeSecret", r#"{"SecretId": "main", "$": "@"}"#, &succeeds);
-    run("RotateSecret", r#"{"SecretId": "main", "$": "@"}"#, &refused("NotImplementedException"));
+    run("RotateSecret", r#"{"SecretId": "main", "$": "@"}"#, &refused("InvalidRequestException"));
+    run("PutResourcePolicy", r#"{"SecretId": "main", "$": "@"}"#, &refused("NotImplementedException"));
     run("Nothing", r#"{"SecretId": "main", "$": "@"}"#, &refused("UnknownOperationException"));
 }
 

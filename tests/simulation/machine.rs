@@ -5,6 +5,7 @@ use strongroom::{
     Backend as _, Batch, Durability, Error, LocalKeyring, SecretStore, SecretsManager, StaticKey, Stored,
 };
 
+use crate::engine::Renew;
 use crate::model::{Settings, Tenant};
 use crate::steps::Fault;
 
@@ -55,6 +56,7 @@ impl Machine {
             .require_client_request_token(self.settings.require_token)
             .versions_per_secret_max(self.settings.versions_max)
             .secrets_max(self.settings.secrets_max as u64)
+            .rotation_function("arn:*", Renew)
             .open()?;
         let handle = |tenant: &Tenant| store.secrets_manager(&tenant.account, &tenant.region).unwrap();
         self.handles = self.tenants.iter().map(handle).collect();

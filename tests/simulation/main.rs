@@ -31,10 +31,13 @@ mod model;
 mod passwords;
 #[path = "../model/reads.rs"]
 mod reads;
+#[expect(dead_code, reason = "nothing rotates in a simulation")]
 #[path = "../model/request.rs"]
 mod request;
 #[path = "../model/resolve.rs"]
 mod resolve;
+#[path = "../model/rotation.rs"]
+mod rotation;
 #[path = "../model/shape.rs"]
 mod shape;
 

@@ -1,0 +1,393 @@
+//! Every operation leaves one record, which says what was asked and how it ended.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::fixture::{Seen, call, observed_by, operations};
+
+const TOKEN: &str = "11111111-1111-4111-8111-111111111111";
+const SECOND: &str = "22222222-2222-4222-8222-222222222222";
+
+/// An operation, what is asked for, what the record says of that and of the answer, and the code and text of the error.
+/// `$ARN` stands for the ARN of the secret.
+type Row = (&'static str, Value, Value, Value, Option<(&'static str, &'static str)>);
+
+const NOT_FOUND: Option<(&str, &str)> =
+    Some(("ResourceNotFoundException", "Secrets Manager can't find the specified secret."));
+
+fn rows() -> Vec<Row> {
+    let changed = json!({"arn": "$ARN", "name": "db/main"});
+    vec![
+        (
+            "CreateSecret",
+            json!({
+                "Name": "db/main", "ClientRequestToken": TOKEN, "Description": "the main database",
+                "KmsKeyId": "alias/mine", "SecretString": "s3cret", "Tags": [{"Key": "team", "Value": "payments"}],
+                "Type": "partner"
+            }),
+            json!({
+                "name": "db/main", "clientRequestToken": TOKEN, "description": "the main database",
+                "kmsKeyId": "alias/mine", "type": "partner", "tags": [{"key": "team", "value": "payments"}]
+            }),
+            json!({"arn": "$ARN", "name": "db/main", "versionId": TOKEN}),
+            None,
+        ),
+        (
+            "CreateSecret",
+            json!({"Name": "db/main", "ClientRequestToken": SECOND, "SecretString": "s3cret"}),
+            json!({"name": "db/main", "clientRequestToken": SECOND}),
+            Value::Null,
+            Some(("ResourceExistsException", "The operation failed because the secret db/main already exists.")),
+        ),
+        (
+            "PutSecretValue",
+            json!({
+                "SecretId": "db/main", "ClientRequestToken": SECOND, "SecretBinary": "c2VjcmV0",
+                "VersionStages": ["AWSPENDING", "mine"], "RotationToken": "0123456789012345678901234567890123456789"
+            }),
+            json!({"secretId": "db/main", "clientRequestToken": SECOND, "versionStages": ["AWSPENDING", "mine"]}),
+            json!({"arn": "$ARN", "name": "db/main", "versionId": SECOND, "versionStages": ["AWSPENDING", "mine"]}),
+            None,
+        ),
+        (
+            "PutSecretValue",
+            json!({"SecretId": "nope", "SecretString": "s3cret"}),
+            json!({"secretId": "nope"}),
+            Value::Null,
+            NOT_FOUND,
+        ),
+        (
+            "UpdateSecret",
+            json!({"SecretId": "db/main", "Description": "another", "SecretString": "s3cret", "ClientRequestToken": TOKEN}),
+            json!({"secretId": "db/main", "clientRequestToken": TOKEN, "description": "another"}),
+            json!({"arn": "$ARN", "name": "db/main", "versionId": TOKEN}),
+            None,
+        ),
+        (
+            "UpdateSecret",
+            json!({"SecretId": "db/main", "SecretString": "a", "SecretBinary": "YQ=="}),
+            json!({"secretId": "db/main"}),
+            Value::Null,
+            Some(("InvalidParameterException", "You must provide either SecretString or SecretBinary, but not both.")),
+        ),
+        (
+            "UpdateSecretVersionStage",
+            json!({"SecretId": "$ARN", "VersionStage": "mine", "RemoveFromVersionId": SECOND, "MoveToVersionId": TOKEN}),
+            json!({"secretId": "$ARN", "versionStage": "mine", "removeFromVersionId": SECOND, "moveToVersionId": TOKEN}),
+            changed.clone(),
+            None,
+        ),
+        (
+            "UpdateSecretVersionStage",
+            json!({"SecretId": "db/main", "VersionStage": "mine"}),
+            json!({"secretId": "db/main", "versionStage": "mine"}),
+            Value::Null,
+            Some(("InvalidParameterException", "You must provide RemoveFromVersionId, MoveToVersionId, or both.")),
+        ),
+        (
+            "GetSecretValue",
+            json!({"SecretId": "db/main", "VersionId": TOKEN, "VersionStage": "AWSCURRENT"}),
+            json!({"secretId": "db/main", "versionId": TOKEN, "versionStage": "AWSCURRENT"}),
+            Value::Null,
+            None,
+        ),
+        (
+            "GetSecretValue",
+            json!({"SecretId": "db/main", "VersionStage": "gone"}),
+            json!({"secretId": "db/main", "versionStage": "gone"}),
+            Value::Null,
+            Some((
+                "ResourceNotFoundException",
+                "Secrets Manager can't find the specified secret value for staging label: gone",
+            )),
+        ),
+        (
+            "BatchGetSecretValue",
+            json!({"SecretIdList": ["db/main", "nope", "$ARN"]}),
+            json!({"secretIdList": ["db/main", "nope", "$ARN"]}),
+            Value::Null,
+            None,
+        ),
+        (
+            "BatchGetSecretValue",
+            json!({"Filters": [{"Key": "name", "Values": ["db/", "x/"]}], "MaxResults": 5}),
+            json!({"maxResults": 5, "filters": [{"key": "name", "values": ["db/", "x/"]}]}),
+            Value::Null,
+            None,
+        ),
+        (
+            "BatchGetSecretValue",
+            json!({}),
+            Value::Null,
+            Value::Null,
+            Some(("InvalidParameterException", "Either 'SecretIdList' or 'Filters' must be provided, but not both.")),
+        ),
+        ("DescribeSecret", json!({"SecretId": "db/main"}), json!({"secretId": "db/main"}), Value::Null, None),
+        ("DescribeSecret", json!({"SecretId": "nope"}), json!({"secretId": "nope"}), Value::Null, NOT_FOUND),
+        (
+            "ListSecrets",
+            json!({
+                "IncludePlannedDeletion": true, "MaxResults": 7, "SortBy": "name", "SortOrder": "desc",
+                "Filters": [{"Key": "tag-key", "Values": ["team"]}]
+            }),
+            json!({
+                "includePlannedDeletion": true, "maxResults": 7, "sortBy": "name", "sortOrder": "desc",
+                "filters": [{"key": "tag-key", "values": ["team"]}]
+            }),
+            Value::Null,
+            None,
+        ),
+        (
+            "ListSecrets",
+            json!({"NextToken": "made up"}),
+            Value::Null,
+            Value::Null,
+            Some(("InvalidNextTokenException", "The NextToken value is invalid.")),
+        ),
+        (
+            "ListSecretVersionIds",
+            json!({"SecretId": "db/main", "MaxResults": 1, "IncludeDeprecated": true}),
+            json!({"secretId": "db/main", "maxResults": 1, "includeDeprecated": true}),
+            Value::Null,
+            None,
+        ),
+        ("ListSecretVersionIds", json!({"SecretId": "nope"}), json!({"secretId": "nope"}), Value::Null, NOT_FOUND),
+        (
+            "GetRandomPassword",
+            json!({
+                "PasswordLength": 20, "ExcludeCharacters": "xyz", "ExcludeNumbers": false, "ExcludePunctuation": true,
+                "ExcludeUppercase": false, "ExcludeLowercase": false, "IncludeSpace": true,
+                "RequireEachIncludedType": false
+            }),
+            json!({
+                "passwordLength": 20, "excludeCharacters": "xyz", "excludeNumbers": false, "excludePunctuation": true,
+                "excludeUppercase": false, "excludeLowercase": false, "includeSpace": true,
+                "requireEachIncludedType": false
+            }),
+            Value::Null,
+            None,
+        ),
+        ("GetRandomPassword", json!({}), Value::Null, Value::Null, None),
+        (
+            "GetRandomPassword",
+            json!({"PasswordLength": 2}),
+            json!({"passwordLength": 2}),
+            Value::Null,
+            Some(("InvalidParameterException", "Password length is too short based on the required types.")),
+        ),
+        (
+            "TagResource",
+            json!({"SecretId": "db/main", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}]}),
+            json!({"secretId": "db/main", "tags": [{"key": "a", "value": "1"}, {"key": "b", "value": ""}]}),
+            Value::Null,
+            None,
+        ),
+        (
+            "TagResource",
+            json!({"SecretId": "nope", "Tags": []}),
+            json!({"secretId": "nope", "tags": []}),
+            Value::Null,
+            NOT_FOUND,
+        ),
+        (
+            "UntagResource",
+            json!({"SecretId": "db/main", "TagKeys": ["a", "never"]}),
+            json!({"secretId": "db/main", "tagKeys": ["a", "never"]}),
+            Value::Null,
+            None,
+        ),
+        (
+            "UntagResource",
+            json!({"SecretId": "nope", "TagKeys": ["a"]}),
+            json!({"secretId": "nope", "tagKeys": ["a"]}),
+            Value::Null,
+            NOT_FOUND,
+        ),
+        (
+            "DeleteSecret",
+            json!({"SecretId": "db/main", "RecoveryWindowInDays": 6}),
+            json!({"secretId": "db/main", "recoveryWindowInDays": 6}),
+            Value::Null,
+            Some((
+                "InvalidParameterException",
+                "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).",
+            )),
+        ),
+        (
+            "DeleteSecret",
+            json!({"SecretId": "db/main", "RecoveryWindowInDays": 7}),
+            json!({"secretId": "db/main", "recoveryWindowInDays": 7}),
+            json!({"arn": "$ARN", "name": "db/main", "deletionDate": "2023-11-21T22:13:20Z"}),
+            None,
+        ),
+        ("RestoreSecret", json!({"SecretId": "db/main"}), json!({"secretId": "db/main"}), changed.clone(), None),
+        (
+            "RotateSecret",
+            json!({
+                "SecretId": "db/main",
+                "RotationLambdaARN": "arn:aws:lambda:us-east-1:000000000000:function:f",
+                "RotationRules": {"ScheduleExpression": "rate(10 days)", "Duration": "2h"},
+                "RotateImmediately": false,
+            }),
+            json!({
+                "secretId": "db/main",
+                "rotateImmediately": false,
+                "rotationLambdaARN": "arn:aws:lambda:us-east-1:000000000000:function:f",
+                "rotationRules": {"duration": "2h", "scheduleExpression": "rate(10 days)"},
+            }),
+            Value::Null,
+            Some(("InvalidRequestException", "Rotation Lambda ARN is not supported for a service-managed secret.")),
+        ),
+        (
+            "CancelRotateSecret",
+            json!({"SecretId": "db/main"}),
+            json!({"secretId": "db/main"}),
+            Value::Null,
+            Some(("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")),
+        ),
+        ("RestoreSecret", json!({"SecretId": "nope"}), json!({"secretId": "nope"}), Value::Null, NOT_FOUND),
+        (
+            "DeleteSecret",
+            json!({"SecretId": "db/main", "ForceDeleteWithoutRecovery": true}),
+            json!({"secretId": "db/main", "forceDeleteWithoutRecovery": true}),
+            json!({"arn": "$ARN", "name": "db/main", "deletionDate": "2023-11-14T22:13:20Z"}),
+            None,
+        ),
+    ]
+}
+
+#[test]
+fn every_operation_leaves_one_record_of_what_was_asked_and_how_it_ended() {
+    let seen = Seen::default();
+    let (_store, secrets) = observed_by(seen.clone());
+    let reads = [
+        "BatchGetSecretValue",
+        "DescribeSecret",
+        "GetRandomPassword",
+        "GetSecretValue",
+        "ListSecretVersionIds",
+        "ListSecrets",
+    ];
+    let (mut arn, mut ids) = (String::new(), BTreeSet::new());
+    let rows = rows();
+    for (operation, body, parameters, elements, error) in &rows {
+        let with_arn = |value: &Value| serde_json::from_str::<Value>(&value.to_string().replace("$ARN", &arn)).unwrap();
+        let (status, answer) = call(&secrets, operation, &with_arn(body).to_string());
+        let what = format!("{operation} {body}: {answer}");
+        assert_eq!(status == 200, error.is_none(), "{what}");
+        if arn.is_empty() {
+            arn = answer["ARN"].as_str().unwrap().to_owned();
+        }
+        let with_arn = |value: &Value| serde_json::from_str::<Value>(&value.to_string().replace("$ARN", &arn)).unwrap();
+        let record = seen.one();
+        assert!(ids.insert(record.event_id), "{what}: an id came twice");
+        let mut expected = json!({
+            "eventVersion": "1.08",
+            "eventTime": "2023-11-14T22:13:20Z",
+            "eventSource": "secretsmanager.amazonaws.com",
+            "eventName": operation,
+            "awsRegion": "us-east-1",
+            "requestParameters": with_arn(parameters),
+            "responseElements": with_arn(elements),
+            "eventID": record.event_id.to_string(),
+            "readOnly": reads.contains(operation),
+            "eventType": "AwsApiCall",
+            "managementEvent": true,
+            "recipientAccountId": "000000000000",
+            "eventCategory": "Management",
+        });
+        if let Some((code, text)) = error {
+            expected["errorCode"] = json!(code);
+            expected["errorMessage"] = json!(text);
+        }
+        assert_eq!(serde_json::to_value(&record).unwrap(), expected, "{what}");
+        assert_eq!((record.error_code, record.error_message.as_deref()), error.unzip(), "{what}");
+        // Members of a record are in the order of the API, which a map of JSON does not show.
+        if let (Some(asked), "CreateSecret") = (parameters.as_object(), *operation) {
+            assert_eq!(record.request_parameters.len(), asked.len());
+            assert_eq!(record.request_parameters[0].0, "name");
+            assert_eq!(record.request_parameters[1].0, "clientRequestToken");
+        }
+    }
+    let tried: BTreeSet<&str> = rows.iter().map(|(operation, ..)| *operation).collect();
+    for operation in operations() {
+        let is_there = call(&secrets, &operation, "{}").0 != 501;
+        assert_eq!(is_there, tried.contains(operation.as_str()), "{operation} has no row");
+    }
+    eprintln!("{} calls of {} operations, one record each", rows.len(), tried.len());
+}
+
+/// Also of an operation that is added later, and of calls that fail before anything is looked at.
+#[test]
+fn an_operation_that_is_refused_for_its_form_leaves_a_record() {
+    let seen = Seen::default();
+    let (_store, secrets) = observed_by(seen.clone());
+    for operation in operations() {
+        let (status, _) = call(&secrets, &operation, "{}");
+        let seen = seen.take();
+        if status == 501 {
+            assert!(seen.is_empty(), "{operation} is not there, and left {seen:?}");
+            continue;
+        }
+        assert_eq!(seen.len(), 1, "{operation}");
+        assert_eq!(seen[0].event_name, operation);
+        assert_eq!(seen[0].error_code.is_some(), status != 200, "{operation}");
+        assert!(seen[0].request_parameters.is_empty(), "{operation}");
+    }
+}
+
+#[test]
+fn what_is_no_call_of_the_engine_leaves_no_record() {
+    let seen = Seen::default();
+    let (_store, secrets) = observed_by(seen.clone());
+    for (operation, body) in [("Nonsense", "{}"), ("CreateSecret", "["), ("CreateSecret", r#"{"Name": 7}"#)] {
+        assert_eq!(call(&secrets, operation, body).0, 400);
+        assert!(seen.take().is_empty(), "{operation} {body}");
+    }
+}
+
+#[test]
+fn a_record_names_account_region_and_the_request_of_the_host() {
+    let seen = Seen::default();
+    let (store, _) = observed_by(seen.clone());
+    let frankfurt = store.secrets_manager("123456789012", "eu-central-1").unwrap();
+    call(&frankfurt.with_request_id("request 7"), "ListSecrets", "{}");
+    let record = seen.one();
+    assert_eq!((record.recipient_account_id.as_str(), record.aws_region.as_str()), ("123456789012", "eu-central-1"));
+    assert_eq!(record.request_id.as_deref(), Some("request 7"));
+    assert_eq!(serde_json::to_value(&record).unwrap()["requestID"], "request 7");
+    call(&frankfurt, "ListSecrets", "{}");
+    assert_eq!(seen.one().request_id, None);
+}
+
+#[test]
+fn a_request_of_any_size_leaves_a_record_of_bounded_size_that_says_so() {
+    let seen = Seen::default();
+    let (_store, secrets) = observed_by(seen.clone());
+    let long = "x".repeat(3_000_000);
+    let many: Vec<String> = (0..200_000).map(|number| format!("s{number}")).collect();
+    let tags: Vec<Value> =
+        (0..50_000).map(|number| json!({"Key": format!("k{number}"), "Value": "\u{1}".repeat(20)})).collect();
+    let rows = [
+        ("DescribeSecret", json!({"SecretId": long})),
+        ("CreateSecret", json!({"Name": "a", "Description": long, "KmsKeyId": long})),
+        ("BatchGetSecretValue", json!({"SecretIdList": many})),
+        ("TagResource", json!({"SecretId": "a", "Tags": tags})),
+        ("UntagResource", json!({"SecretId": "a", "TagKeys": many})),
+        ("ListSecrets", json!({"Filters": [{"Key": long, "Values": many}]})),
+        ("GetRandomPassword", json!({"ExcludeCharacters": long})),
+    ];
+    for (operation, body) in rows {
+        call(&secrets, operation, &body.to_string());
+        let record = seen.one();
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!(json["additionalEventData"], json!({"truncated": true}), "{operation}");
+        assert!(json.to_string().len() < 2 * 1024 * 1024, "{operation}: {}", json.to_string().len());
+    }
+    // The largest that is not refused is told whole.
+    let value = "x".repeat(512);
+    let filter = json!({"Key": "all", "Values": vec![value; 10]});
+    assert_eq!(call(&secrets, "ListSecrets", &json!({"Filters": vec![filter; 10]}).to_string()).0, 200);
+    assert!(seen.one().additional_event_data.is_empty());
+}
