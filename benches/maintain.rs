@@ -85,7 +85,7 @@ fn main() {
 
 /// A store of secrets that rotate in a thousand days. A partner rotates them: no function has to be tried before.
 fn idle(builder: Builder, secrets: usize) -> SecretStore {
-    let builder = store::with_key(builder).durability(Durability::Eventual).managed_rotation(PARTNER, Renew);
+    let builder = store::with_key(builder).durability(Durability::Eventual).partner_rotation(PARTNER, Renew);
     let store = builder.open().expect("the store opens");
     let manager = store.default_secrets_manager();
     for index in 0..secrets {

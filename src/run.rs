@@ -154,7 +154,7 @@ impl SecretsManager {
             };
             match self.records().commit(&change)? {
                 Outcome::Done => {
-                    self.tell_of_abandonment(reachable().map(|loaded| &loaded.secret), new.as_ref());
+                    self.tell_of_abandonment(stored.as_ref().map(|loaded| &loaded.secret), new.as_ref());
                     return Ok(response);
                 }
                 Outcome::Stale => {}
@@ -167,7 +167,8 @@ impl SecretsManager {
     /// Tells observers if a rotation was ended by somebody.
     fn tell_of_abandonment(&self, old: Option<&Secret>, new: Option<&Secret>) {
         let Some((secret, job)) = old.and_then(|old| old.job().map(|job| (old, job))) else { return };
-        let is_kept = new.and_then(Secret::job).is_some_and(|kept| kept.token == job.token);
+        let same = new.filter(|new| new.uid == secret.uid);
+        let is_kept = same.and_then(Secret::job).is_some_and(|kept| kept.token == job.token);
         if !is_kept {
             let (kind, attempt) = (RotationEventKind::RotationAbandoned, Some(job.attempts));
             self.tell_of(secret, kind, job.token.as_str(), attempt, None);

@@ -3,8 +3,10 @@
 use crate::api::write::{Token, token, token_taken, value};
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
+use crate::model::rotation::Job;
 use crate::model::secret::{Owner, Secret};
 use crate::model::shape::Shape;
+use crate::model::stages::PENDING;
 use crate::model::value::{SecretBytes, SecretString, SecretValue};
 use crate::model::version::VersionId;
 use crate::run::{KeyWork, Moment, Operation, Plan, Verdict};
@@ -140,6 +142,7 @@ struct PutSecretValue {
     labels: Vec<String>,
     versions_max: usize,
     owner: Owner,
+    rotation_token: Option<SecretString>,
 }
 
 impl PutSecretValue {
@@ -173,7 +176,18 @@ impl PutSecretValue {
             labels,
             versions_max: manager.settings().versions_max,
             owner: manager.owner().clone(),
+            rotation_token,
         })
+    }
+
+    /// Whether it comes from a rotation that is over, and would bring back its version.
+    fn is_late(&self, secret: &Secret) -> bool {
+        let Some(token) = &self.rotation_token else { return false };
+        let is_of_this = |job: &Job| job.rotation_token == token.expose();
+        secret.rotation.is_some()
+            && secret.version(&self.token).is_none()
+            && self.labels.iter().any(|label| label == PENDING)
+            && !secret.job().is_some_and(is_of_this)
     }
 
     fn response(&self, secret: &Secret) -> PutSecretValueResponse {
@@ -211,6 +225,9 @@ impl Operation for PutSecretValue {
             Token::Taken { is_same: Some(true) } => return Ok(Verdict::Answer(self.response(&secret))),
             Token::Taken { is_same: Some(false) } => return Err(token_taken(&secret, &self.token)),
             Token::New => {}
+        }
+        if self.is_late(&secret) {
+            return Err(Error::invalid_request("The rotation that the RotationToken belongs to is over."));
         }
         secret.add_version(&self.token, &self.labels, self.versions_max, moment.now)?;
         let response = self.response(&secret);

@@ -58,7 +58,7 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RestoreSecret.html>
     pub fn restore_secret(&self, request: RestoreSecretRequest) -> Result<RestoreSecretResponse> {
-        self.call(request, |request| self.answer_restore_secret(request))
+        self.call(request, |request| self.answer_restore_secret(request)).inspect(|_| self.ring())
     }
 
     fn answer_restore_secret(&self, request: RestoreSecretRequest) -> Result<RestoreSecretResponse> {

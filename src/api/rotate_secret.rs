@@ -142,8 +142,11 @@ impl SecretsManager {
         };
         match who {
             Performer::Function(arn) => self.functions().of_arn(arn).is_some_and(|function| asks(function, arn)),
-            Performer::Service(owner) | Performer::Partner(owner) => {
-                self.functions().of_owner(owner).is_some_and(|function| asks(function, owner))
+            Performer::Service(service) => {
+                self.functions().of_service(service).is_some_and(|function| asks(function, service))
+            }
+            Performer::Partner(partner) => {
+                self.functions().of_partner(partner).is_some_and(|function| asks(function, partner))
             }
         }
     }

@@ -291,6 +291,8 @@ impl Running {
             // There may be nobody left.
             let _ = kill_process_group(group, Signal::KILL);
         }
+        // It may have gone to a group of its own.
+        let _ = self.child.kill();
         self.child.wait()
     }
 }

@@ -90,10 +90,12 @@ impl SecretsManager {
             match callers.get_mut(..workers).unwrap_or_default() {
                 [] => {}
                 [caller] => round.work(caller),
-                callers => thread::scope(|scope| {
-                    for caller in callers {
-                        scope.spawn(|| round.work(caller));
+                [own, others @ ..] => thread::scope(|scope| {
+                    for caller in others {
+                        // Fewer at a time where the system has no more threads to give.
+                        let _ = thread::Builder::new().spawn_scoped(scope, || round.work(caller));
                     }
+                    round.work(own);
                 }),
             }
             round.finish(report)

@@ -49,6 +49,8 @@ impl SecretsManager {
         if let Ok(Some(loaded)) = loaded {
             let _ = self.rotate(&loaded.key, &mut Caller::new(self.settings().rotation.timeout));
         }
+        // What comes next may be earlier than what the store's own thread waits for.
+        self.ring();
     }
 
     /// Makes the attempt that is due for a secret.
@@ -59,7 +61,7 @@ impl SecretsManager {
         let Some((secret, attempt)) = manager.take_up(key)? else { return Ok(Done::Nothing) };
         let work = Work { manager: &manager, secret: &secret, attempt: &attempt, guard: Arc::new(guard) };
         let outcome = work.steps(caller);
-        manager.settle(key, &attempt, outcome)
+        manager.settle(&secret, &attempt, outcome)
     }
 
     /// Finds the attempt that is due, and notes that it begins.
@@ -111,9 +113,11 @@ impl SecretsManager {
     }
 
     /// Notes what came of an attempt.
-    fn settle(&self, key: &SecretKey, attempt: &Attempt, outcome: std::result::Result<(), Failure>) -> Result<Done> {
+    fn settle(&self, begun: &Secret, attempt: &Attempt, outcome: std::result::Result<(), Failure>) -> Result<Done> {
         loop {
-            let Some(old) = self.records().load_by_key(key)? else { return Ok(Done::Nothing) };
+            // By its name: its record may have gone over to another root key meanwhile.
+            let found = self.records().load(&begun.tenant, &begun.name)?;
+            let Some(old) = found.filter(|old| old.secret.uid == begun.uid) else { return Ok(Done::Nothing) };
             let mut secret = old.secret.clone();
             let failure = outcome.as_ref().err().map(|failure| failure.reason.as_str());
             let ending = secret.end_attempt(attempt, failure, &self.settings().rotation.retries, self.now());
@@ -194,14 +198,7 @@ struct Work<'a> {
 impl Work<'_> {
     /// Calls the function for each step, as long as the rotation is wanted.
     fn steps(&self, caller: &mut Caller) -> std::result::Result<(), Failure> {
-        let arn = self.secret.rotation.as_ref().and_then(|rotation| rotation.function_arn.clone());
-        let (function, name) = match self.secret.rotated_by() {
-            Some(owner) => (self.manager.functions().of_owner(owner), owner.to_owned()),
-            None => {
-                let arn = arn.clone().unwrap_or_default();
-                (self.manager.functions().of_arn(&arn), arn)
-            }
-        };
+        let (function, name) = self.manager.functions().of(self.secret);
         let function = function.ok_or_else(|| format!("No rotation function is registered for {name}"))?;
         let steps: &[RotationStep] = match self.attempt.kind {
             JobKind::Rotation => &RotationStep::ALL,

@@ -58,7 +58,8 @@ impl Background {
             }
             let manager =
                 SecretsManager { inner, tenant: Arc::clone(tenant), owner: Owner::default(), request_id: None };
-            let outcome = (self.maintain)(&manager);
+            let outcome = catch_unwind(AssertUnwindSafe(|| (self.maintain)(&manager)))
+                .unwrap_or_else(|_| Err(Error::new(ErrorKind::Contended, "the maintenance ended early")));
             // Whoever is told and panics is told the next time all the same.
             let _ = catch_unwind(AssertUnwindSafe(|| (self.report)(&outcome)));
             let due = outcome.ok().and_then(|report| report.next_due_at);

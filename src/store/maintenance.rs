@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::error::{ErrorKind, Result};
+use crate::model::secret::Secret;
+use crate::observe::rotation::{RotationEvent, RotationEventKind};
 use crate::records::keys::SecretKey;
 use crate::records::{Due, Outcome, SecretChange};
 use crate::store::Inner;
@@ -93,6 +95,20 @@ impl Inner {
         }
     }
 
+    /// Tells observers that a rotation ended with its secret.
+    fn tell_of_the_end(&self, secret: &Secret) {
+        let Some(job) = secret.job() else { return };
+        self.observers.rotation(&RotationEvent {
+            kind: RotationEventKind::RotationAbandoned,
+            tenant: &secret.tenant,
+            secret_arn: &secret.arn,
+            version_id: job.token.as_str(),
+            attempt: Some(job.attempts),
+            reason: None,
+            at: self.now(),
+        });
+    }
+
     /// Does what is due for one secret, apart from its rotation. Whether that is due too.
     fn attend(&self, key: &SecretKey, now: Timestamp, report: &mut MaintenanceReport) -> Result<bool> {
         loop {
@@ -111,6 +127,7 @@ impl Inner {
                 Outcome::Stale => {}
                 Outcome::Done | Outcome::OverQuota if is_expired => {
                     report.purged_secrets += 1;
+                    self.tell_of_the_end(secret);
                     return Ok(false);
                 }
                 Outcome::Done | Outcome::OverQuota => {

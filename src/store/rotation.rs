@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::rotation::attempts::Retries;
+use crate::model::secret::Secret;
 use crate::model::value::SecretString;
 use crate::store::background::Background;
 use crate::store::{Builder, SecretsManager};
@@ -241,10 +242,16 @@ impl Builder {
         self
     }
 
-    /// Registers who rotates the secrets of an owning service, such as `rds`, or the managed external secrets of a partner,
-    /// which have its name as their `Type`.
-    pub fn managed_rotation(mut self, owner: impl Into<String>, function: impl RotationFunction + 'static) -> Self {
-        self.functions.register_owner(owner.into(), Arc::new(function));
+    /// Registers who rotates the secrets of an owning service, such as `rds`.
+    pub fn managed_rotation(mut self, service: impl Into<String>, function: impl RotationFunction + 'static) -> Self {
+        self.functions.by_service.push((service.into(), Arc::new(function)));
+        self
+    }
+
+    /// Registers who rotates the managed external secrets of a partner, which have its name as their `Type`. Whoever may
+    /// create secrets chooses their type: the function is called for all of them.
+    pub fn partner_rotation(mut self, partner: impl Into<String>, function: impl RotationFunction + 'static) -> Self {
+        self.functions.by_partner.push((partner.into(), Arc::new(function)));
         self
     }
 
@@ -292,17 +299,14 @@ impl Builder {
 pub(crate) struct Functions {
     /// ARNs, and beginnings of ARNs that end with `*`, in the order in which they were given.
     by_arn: Vec<(String, Arc<dyn RotationFunction>)>,
-    /// Owning services, and partners of managed external secrets.
-    by_owner: Vec<(String, Arc<dyn RotationFunction>)>,
+    by_service: Vec<(String, Arc<dyn RotationFunction>)>,
+    /// By the `Type` of managed external secrets, which anybody can choose.
+    by_partner: Vec<(String, Arc<dyn RotationFunction>)>,
 }
 
 impl Functions {
     pub(super) fn register(&mut self, arn: String, function: Arc<dyn RotationFunction>) {
         self.by_arn.push((arn, function));
-    }
-
-    pub(super) fn register_owner(&mut self, owner: String, function: Arc<dyn RotationFunction>) {
-        self.by_owner.push((owner, function));
     }
 
     /// The function of an ARN: the one that was given for exactly it, or else for the longest beginning of it.
@@ -313,9 +317,26 @@ impl Functions {
         exact.or_else(longest).map(|(_, function)| function)
     }
 
-    /// The function of an owning service or of a partner.
-    pub(crate) fn of_owner(&self, owner: &str) -> Option<&Arc<dyn RotationFunction>> {
-        self.by_owner.iter().rev().find(|(known, _)| known == owner).map(|(_, function)| function)
+    /// The function of an owning service.
+    pub(crate) fn of_service(&self, service: &str) -> Option<&Arc<dyn RotationFunction>> {
+        self.by_service.iter().rev().find(|(known, _)| known == service).map(|(_, function)| function)
+    }
+
+    /// The function of a partner.
+    pub(crate) fn of_partner(&self, partner: &str) -> Option<&Arc<dyn RotationFunction>> {
+        self.by_partner.iter().rev().find(|(known, _)| known == partner).map(|(_, function)| function)
+    }
+
+    /// The function that rotates a secret, and the name under which it was looked for.
+    pub(crate) fn of(&self, secret: &Secret) -> (Option<&Arc<dyn RotationFunction>>, String) {
+        if let Some(service) = &secret.owning_service {
+            return (self.of_service(service), service.clone());
+        }
+        if let Some(partner) = &secret.external_type {
+            return (self.of_partner(partner), partner.clone());
+        }
+        let arn = secret.rotation.as_ref().and_then(|rotation| rotation.function_arn.clone()).unwrap_or_default();
+        (self.of_arn(&arn), arn)
     }
 }
 

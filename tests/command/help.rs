@@ -210,7 +210,7 @@ fn the_help_of_the_whole_names_every_command_and_exit_code_and_shows_a_first_ses
     let long = folder.run("--help").quiet();
     is_readable(long.text(), "--help");
     for help in [&long, &folder.run("-h").quiet(), &folder.run("help").quiet()] {
-        for (name, _) in COMMANDS {
+        for (name, _) in COMMANDS.into_iter().filter(|(name, _)| !name.contains(' ')) {
             assert!(help.text().lines().any(|line| line.trim().starts_with(name)), "{name}");
         }
         for code in 0..=9 {

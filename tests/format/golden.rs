@@ -197,7 +197,7 @@ fn write_the_golden_store() {
         .entropy(SeededEntropy::new(1))
         .rotation_function(FUNCTION, Renew)
         .managed_rotation("rds", Renew)
-        .managed_rotation("Partner", Renew)
+        .partner_rotation("Partner", Renew)
         // On the thread of the test, so that everything random comes in one order.
         .rotation_timeout(None)
         .open()

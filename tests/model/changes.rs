@@ -153,6 +153,12 @@ impl World {
         let version = self.version_id(token, learned);
         if !is_replay {
             let mut changed = self.secrets[index].clone();
+            // No rotation of these has a token that anybody could guess.
+            let is_pending = stages.iter().flatten().any(|label| label == "AWSPENDING");
+            let is_rotated = changed.rotation.is_some() && changed.version(&version).is_none();
+            if rotation_token.is_some() && is_rotated && is_pending {
+                return failure("InvalidRequestException", "The rotation that the RotationToken belongs to is over.");
+            }
             let labels = stages.unwrap_or_else(|| vec!["AWSCURRENT".into()]);
             changed.add_version(self.now, self.settings.versions_max, version.clone(), value, labels)?;
             self.secrets[index] = changed;

@@ -88,8 +88,8 @@ impl<'a> Run<'a> {
         let store = builder
             .key_provider(StaticKey::new([7; 32]))
             .rotation_function("*", Renew)
-            .managed_rotation("Partner", Renew)
-            .managed_rotation("x".repeat(256), Renew)
+            .partner_rotation("Partner", Renew)
+            .partner_rotation("x".repeat(256), Renew)
             .rotation_retries(1, TimeDelta::minutes(1))
             .rotation_timeout(None)
             .clock(self.clock.clone())

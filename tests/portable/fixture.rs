@@ -33,7 +33,7 @@ pub(crate) fn open(
         .clock(clock.clone())
         .entropy(entropy)
         .rotation_function("arn:*", Renews)
-        .managed_rotation("partner/type", Renews)
+        .partner_rotation("partner/type", Renews)
         .rotation_timeout(None)
         .open()
 }

@@ -47,7 +47,7 @@ impl Server {
         let clock = ManualClock::at_millis(START_MILLIS);
         let builder = builder.clock(clock.clone()).entropy(SeededEntropy::new(1));
         let builder = builder.rotation_function("arn:aws:lambda:*", Renew);
-        let store = settings(builder.managed_rotation("Partner", Renew)).open().expect("the store opens");
+        let store = settings(builder.partner_rotation("Partner", Renew)).open().expect("the store opens");
         Self { secrets: store.default_secrets_manager(), store, clock }
     }
 

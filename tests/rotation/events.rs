@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
-use strongroom::{AuditRecord, CancelRotateSecretRequest, Observer, RotationStep};
+use strongroom::{AuditRecord, CancelRotateSecretRequest, DeleteSecretRequest, Observer, RotationStep};
 
 use crate::fixture::{Bench, Scripted, token, work};
 
@@ -33,7 +33,7 @@ fn bench(function: Scripted) -> (Bench, Seen) {
 #[test]
 fn every_turn_of_a_rotation_is_told_in_order() {
     type Story = fn(&Bench);
-    let rows: [(&str, Story, &[&str]); 6] = [
+    let rows: [(&str, Story, &[&str]); 7] = [
         (
             "a rotation that succeeds",
             |bench| {
@@ -73,6 +73,16 @@ fn every_turn_of_a_rotation_is_told_in_order() {
             |bench| {
                 bench.secrets.rotate_secret(bench.rotate(2)).unwrap();
                 bench.secrets.cancel_rotate_secret(CancelRotateSecretRequest::new("db")).unwrap();
+            },
+            &["RotationAbandoned 2"],
+        ),
+        (
+            "one whose secret is gone when its recovery window ends",
+            |bench| {
+                bench.secrets.rotate_secret(bench.rotate(2)).unwrap();
+                bench.secrets.delete_secret(DeleteSecretRequest::new("db").recovery_window_in_days(7)).unwrap();
+                bench.clock.advance(TimeDelta::days(7));
+                bench.maintain();
             },
             &["RotationAbandoned 2"],
         ),

@@ -10,6 +10,7 @@ mod deletion;
 mod events;
 mod fixture;
 mod interference;
+mod late;
 mod limits;
 mod managed;
 mod misbehaving;

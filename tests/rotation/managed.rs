@@ -28,7 +28,7 @@ impl World {
         let function = Scripted::working();
         let clock = clock("2026-01-15T12:00:00Z");
         let builder = builder(&clock).managed_rotation("rds", function.clone());
-        let builder = builder.managed_rotation("Crm", function.clone()).rotation_function(ARN, Scripted::working());
+        let builder = builder.partner_rotation("Crm", function.clone()).rotation_function(ARN, Scripted::working());
         let store = builder.open().unwrap();
         let secrets = store.default_secrets_manager();
         let service = secrets.clone().as_owning_service("rds").unwrap();

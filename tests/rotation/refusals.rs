@@ -69,7 +69,7 @@ impl World {
         let builder = builder(&clock).require_client_request_token(true);
         let builder = builder.rotation_function(ARN, Scripted::working());
         let builder = builder.managed_rotation("rds", Scripted::working());
-        let store = builder.managed_rotation("Partner", Scripted::working()).open().unwrap();
+        let store = builder.partner_rotation("Partner", Scripted::working()).open().unwrap();
         let secrets = store.default_secrets_manager();
         let world = Self { store, secrets };
         for name in ["plain", "pending", "rotated", "busy", "gone", "gone-plain"] {

@@ -113,15 +113,18 @@ impl Secret {
         } else {
             self.rotation = Some(rotation);
         }
+        let current = self.stages.holder(CURRENT).cloned();
         let Some(job) = self.rotation.as_mut().and_then(|rotation| rotation.job.as_mut()) else {
             return Ok(Due::Nothing);
         };
-        if job.attempts >= retries.attempts || job.until.is_some_and(|until| until <= now) {
+        // What became the current version in an attempt that did not end is looked at once more, and is finished then.
+        let is_made = job.kind == JobKind::Rotation && current.as_ref() == Some(&job.token);
+        if !is_made && (job.attempts >= retries.attempts || job.until.is_some_and(|until| until <= now)) {
             let attempt = Attempt::of(job);
             self.give_up(now);
             return Ok(Due::GivenUp(attempt));
         }
-        job.attempts += 1;
+        job.attempts = job.attempts.saturating_add(1);
         Ok(Due::Attempt(Attempt::of(job)))
     }
 
@@ -140,7 +143,7 @@ impl Secret {
         now: Timestamp,
         new_ids: NewIds<'_>,
     ) -> Result<()> {
-        let waits = self.job().is_some();
+        let waits = self.job().is_some_and(|job| self.stages.holder(CURRENT) != Some(&job.token));
         if waits {
             self.resume_rotation(now);
         } else {
@@ -213,6 +216,13 @@ impl Secret {
                 let pause = retries.pause.checked_mul(1 << doublings).unwrap_or(TimeDelta::MAX);
                 let again_at = after(now, pause);
                 let is_over = job.attempts >= retries.attempts || job.until.is_some_and(|until| until <= again_at);
+                if is_over && is_current && kind == JobKind::Rotation {
+                    // The last step did what it was for before it failed.
+                    rotation.job = None;
+                    rotation.last_rotated_at = Some(now);
+                    rotation.count_from(now);
+                    return Ending::Succeeded;
+                }
                 if is_over || kind == JobKind::Test {
                     self.give_up(now);
                     return Ending::Failed { again_at: self.rotation_due() };

@@ -1,9 +1,12 @@
 //! `strongroom maintain`.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use strongroom::{MaintenanceReport, Timestamp};
 
 use crate::arguments::rotate::Maintain;
+use crate::commands::rotation::failures::Failures;
 use crate::failure::{Code, Failure};
 use crate::output::{self, counted};
 use crate::{place, serve};
@@ -34,7 +37,8 @@ impl Summary {
 
 pub(crate) fn run(arguments: &Maintain) -> Result<(), Failure> {
     let Maintain { whole, beside, report: format } = arguments;
-    let done = serve::beside(&whole.place(), beside, false, |store| {
+    let failures = Failures::default();
+    let done = serve::beside(&whole.place(), beside, false, Arc::new(failures.clone()), |store| {
         let waiting = place::waiting(format!("maintaining {}", whole.dir.display()));
         let done = store.maintain();
         waiting.finish_and_clear();
@@ -47,7 +51,8 @@ pub(crate) fn run(arguments: &Maintain) -> Result<(), Failure> {
     }
     match done.failed_rotations {
         0 => Ok(()),
-        failed => Err(Failure::new(Code::Rotation, format!("{} failed", counted(failed, "rotation")))
+        failed => Err(Failure::new(Code::Rotation, failures.reasons().join("; "))
+            .during(format_args!("{} failed", counted(failed, "rotation")))
             .hint("`strongroom rotation status` says why, and when they are tried again")),
     }
 }

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use strongroom::{OpenMode, SecretStore};
+use strongroom::{Observer, OpenMode, SecretStore};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -33,10 +33,11 @@ pub(crate) fn beside<T>(
     place: &Place,
     arguments: &Beside,
     rotates_inline: bool,
+    observer: Arc<dyn Observer>,
     work: impl FnOnce(&SecretStore) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     if arguments.rotation.is_nobody() {
-        let store = place::open_with(place, |builder| builder.rotate_inline(rotates_inline))?;
+        let store = place::open_with(place, |builder| builder.rotate_inline(rotates_inline).observer(observer))?;
         let done = work(&store)?;
         store.close()?;
         return Ok(done);
@@ -51,7 +52,8 @@ pub(crate) fn beside<T>(
     let (keys, clock) = (Keys::new(place, place::tell_made)?, ServerClock::default());
     let callers = Callers::new(keys.tenant(), passes.credentials(), must_sign);
     let durability = Durability::Immediate;
-    let opening = Opening { keys, clock: clock.clone(), durability, functions, audit: None, rotates_inline };
+    let opening =
+        Opening { keys, clock: clock.clone(), durability, functions, observer: Some(observer), rotates_inline };
     let shelf = Arc::new(Shelf::open(opening, OpenMode::OpenExisting)?);
     let server = Server {
         shelf: Arc::clone(&shelf),

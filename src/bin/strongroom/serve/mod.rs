@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use strongroom::{Entropy as _, OpenMode, OsEntropy};
+use strongroom::{Entropy as _, Observer, OpenMode, OsEntropy};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{self, oneshot};
@@ -82,8 +82,8 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     let credentials = Arc::new(RwLock::new(credentials.unwrap_or_default()));
     let callers = Callers::new(keys.tenant(), credentials, arguments.verify_signatures);
     let durability = arguments.durability;
-    let (audited, clock_of_store) = (audit.clone(), clock.clone());
-    let opening = Opening { keys, clock: clock_of_store, durability, functions, audit: audited, rotates_inline: false };
+    let observer = audit.clone().map(|audit| audit as Arc<dyn Observer>);
+    let opening = Opening { keys, clock: clock.clone(), durability, functions, observer, rotates_inline: false };
     let shelf = Arc::new(Shelf::open(opening, OpenMode::OpenOrCreate)?);
     // Whoever moves the clock wants to see what is due then.
     let seconds = arguments.maintain_every.unwrap_or(if arguments.admin { 0 } else { MAINTENANCE_SECONDS });

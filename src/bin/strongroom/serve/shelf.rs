@@ -3,12 +3,11 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use strongroom::{MaintenanceReport, OpenMode, SecretStore};
+use strongroom::{MaintenanceReport, Observer, OpenMode, SecretStore};
 
 use crate::arguments::Durability;
 use crate::failure::{Code, Failure};
 use crate::place::Keys;
-use crate::serve::audit::Audit;
 use crate::serve::clock::ServerClock;
 use crate::serve::functions::Functions;
 
@@ -25,7 +24,8 @@ pub(super) struct Opening {
     pub(super) clock: ServerClock,
     pub(super) durability: Durability,
     pub(super) functions: Functions,
-    pub(super) audit: Option<Arc<Audit>>,
+    /// Who is told of every operation, besides the log.
+    pub(super) observer: Option<Arc<dyn Observer>>,
     /// Whether `RotateSecret` makes the first attempt itself.
     pub(super) rotates_inline: bool,
 }
@@ -39,8 +39,8 @@ impl Opening {
         let builder = self.keys.builder().clock(self.clock.clone()).durability(durability);
         let builder = self.functions.register(builder).rotation_workers(ROTATION_WORKERS);
         let mut builder = builder.rotate_inline(self.rotates_inline);
-        if let Some(audit) = &self.audit {
-            builder = builder.observer(Arc::clone(audit));
+        if let Some(observer) = &self.observer {
+            builder = builder.observer(Arc::clone(observer));
         }
         // As the service does with requests that were not made by an SDK.
         self.keys.open(builder.require_client_request_token(true).mode(mode))
@@ -179,7 +179,7 @@ mod tests {
         let keys = Keys::new(&place, |_, _| {}).unwrap();
         let (clock, functions) = (ServerClock::default(), Functions::default());
         let opening =
-            Opening { keys, clock, durability: Durability::Eventual, functions, audit: None, rotates_inline: false };
+            Opening { keys, clock, durability: Durability::Eventual, functions, observer: None, rotates_inline: false };
         Shelf::open(opening, OpenMode::OpenOrCreate).unwrap()
     }
 

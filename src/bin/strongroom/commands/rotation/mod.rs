@@ -1,6 +1,7 @@
 //! `strongroom rotate`, `strongroom rotation`.
 
 mod cancel;
+pub(crate) mod failures;
 mod rotate;
 mod status;
 

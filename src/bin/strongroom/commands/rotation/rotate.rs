@@ -1,5 +1,7 @@
 //! `strongroom rotate`.
 
+use std::sync::Arc;
+
 use strongroom::{
     Entropy as _, Error, OsEntropy, RotateSecretRequest, RotationInProgress, RotationRules, SecretsManager,
 };
@@ -7,6 +9,7 @@ use strongroom::{
 use crate::arguments::rotate::Rotate;
 use crate::arguments::rotation::Rotation;
 use crate::arguments::{Place, Secret};
+use crate::commands::rotation::failures::Failures;
 use crate::commands::rotation::shown_window;
 use crate::failure::{Code, Failure};
 use crate::{output, place, serve};
@@ -22,7 +25,8 @@ pub(crate) fn run(arguments: Rotate) -> Result<(), Failure> {
     (rules.automatically_after_days, rules.schedule_expression, rules.duration) = (every_days, schedule, duration);
     request.rotation_rules = (rules != RotationRules::new()).then_some(rules);
 
-    let (rotated, status) = serve::beside(&place, &beside, true, |store| {
+    let failures = Failures::default();
+    let (rotated, status) = serve::beside(&place, &beside, true, Arc::new(failures.clone()), |store| {
         let secrets = store.default_secrets_manager();
         let waiting = place::waiting(format!("rotating {id}"));
         let rotated = secrets.rotate_secret(request);
@@ -47,7 +51,11 @@ pub(crate) fn run(arguments: Rotate) -> Result<(), Failure> {
     }
     match progress.and_then(|progress| progress.last_failure.as_ref().map(|failure| (progress, failure))) {
         Some((progress, (_, reason))) => Err(failed(&rotated.name, progress, reason, &beside.rotation)),
-        None => Ok(()),
+        // Nothing else is left of a trial.
+        None => match failures.reasons().pop().filter(|_| no_run_now) {
+            Some(reason) => Err(Failure::new(Code::Rotation, reason).during("the function was tried")),
+            None => Ok(()),
+        },
     }
 }
 
