@@ -63,7 +63,7 @@ const LOCK_POLL: Duration = Duration::from_millis(5);
 pub(super) struct Directory {
     path: PathBuf,
     /// Unlocked by the system when it is closed, however the process ends.
-    _lock: File,
+    lock: File,
 }
 
 /// What a directory holds.
@@ -181,6 +181,13 @@ fn header_lost(path: &Path) -> Error {
     Error::corrupted(format!("`{}` holds records but no `{HEADER}`: the header was lost", path.display()))
 }
 
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // A process that is being started at this moment holds what we close until its program begins.
+        let _ = self.lock.unlock();
+    }
+}
+
 impl Directory {
     /// Locks a directory, which is made if `may_create`. Waits up to `patience` for another holder of the lock.
     pub(super) fn lock(path: &Path, may_create: bool, patience: Duration) -> Result<Self> {
@@ -221,7 +228,7 @@ impl Directory {
                 Err(TryLockError::Error(error)) => return Err(storage("lock", &lock_path)(error)),
             }
         }
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// Sets the modes of what is ours, once it is known to be ours.
