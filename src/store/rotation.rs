@@ -274,7 +274,8 @@ impl Builder {
         self
     }
 
-    /// How many secrets [`SecretStore::maintain`] rotates at a time. Default: 1, so that everything happens in one order.
+    /// How many secrets [`SecretStore::maintain`](crate::SecretStore::maintain) rotates at a time. Default: 1, so that
+    /// everything happens in one order.
     pub fn rotation_workers(mut self, workers: usize) -> Self {
         self.settings.rotation.workers = workers;
         self
@@ -282,7 +283,7 @@ impl Builder {
 
     /// Whether [`SecretsManager::rotate_secret`](crate::SecretsManager::rotate_secret) makes the first attempt before it
     /// returns. Default: `false`. What comes of it does not change the response; an attempt that fails is made again by
-    /// [`SecretStore::maintain`].
+    /// [`SecretStore::maintain`](crate::SecretStore::maintain).
     pub fn rotate_inline(mut self, is_inline: bool) -> Self {
         self.settings.rotation.is_inline = is_inline;
         self
