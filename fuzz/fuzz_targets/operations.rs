@@ -26,6 +26,8 @@ mod reads;
 mod request;
 #[path = "../../tests/model/resolve.rs"]
 mod resolve;
+#[path = "../../tests/model/rotation.rs"]
+mod rotation;
 #[path = "../../tests/model/shape.rs"]
 mod shape;
 #[path = "operations/steps.rs"]
