@@ -265,7 +265,6 @@ def test_a_random_password_is_made_of_what_is_allowed(client):
 
 NOT_IMPLEMENTED = [
     ("associate_cross_account_replica", {"CrossAccountReplicaARN": "arn:aws:secretsmanager:us-east-1:1:secret:a-b"}),
-    ("cancel_rotate_secret", {}),
     ("delete_resource_policy", {}),
     ("disassociate_cross_account_replica", {"CrossAccountReplicaARN": "arn:aws:secretsmanager:us-east-1:1:secret:a-b"}),
     ("get_resource_policy", {}),
@@ -273,7 +272,6 @@ NOT_IMPLEMENTED = [
     ("put_resource_policy", {"ResourcePolicy": '{"Version":"2012-10-17","Statement":[]}'}),
     ("remove_regions_from_replication", {"RemoveReplicaRegions": ["eu-west-1"]}),
     ("replicate_secret_to_regions", {"AddReplicaRegions": [{"Region": "eu-west-1"}]}),
-    ("rotate_secret", {"RotationRules": {"AutomaticallyAfterDays": 1}}),
     ("stop_replication_to_replica", {}),
     ("validate_resource_policy", {"ResourcePolicy": '{"Version":"2012-10-17","Statement":[]}'}),
 ]

@@ -258,15 +258,16 @@ async fn operations_that_do_not_exist_yet_say_so() {
         };
     }
     let region = || ReplicaRegionType::builder().region("eu-west-1").build();
-    refuse!(client.cancel_rotate_secret());
     refuse!(client.delete_resource_policy());
     refuse!(client.get_resource_policy());
     refuse!(client.put_resource_policy().resource_policy("{}"));
     refuse!(client.remove_regions_from_replication().remove_replica_regions("eu-west-1"));
     refuse!(client.replicate_secret_to_regions().add_replica_regions(region()));
-    refuse!(client.rotate_secret());
     refuse!(client.stop_replication_to_replica());
     refuse!(client.validate_resource_policy().resource_policy("{}"));
+    // Nobody was named who could rotate it.
+    refused(client.rotate_secret().secret_id("a").send().await, 400, "InvalidRequestException", None);
+    refused(client.cancel_rotate_secret().secret_id("a").send().await, 400, "InvalidRequestException", None);
     let after = client.describe_secret().secret_id("a").send().await.unwrap();
     assert_eq!(after.last_changed_date, before.last_changed_date);
     assert_eq!(after.version_ids_to_stages, before.version_ids_to_stages);
