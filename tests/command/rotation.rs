@@ -218,7 +218,10 @@ fn maintain_does_what_is_due_and_its_exit_code_tells_a_failed_rotation() {
     let folder = furnished();
     let done = folder.vault("maintain");
     assert_eq!(done.code, Some(9), "{done:?}");
-    assert!(done.stderr.starts_with("error: 1 rotation failed\nhint: ") && done.stderr.contains("rotation status"));
+    let secret = "error: 1 rotation failed: arn:aws:secretsmanager:us-east-1:000000000000:secret:retried-";
+    assert!(done.stderr.starts_with(secret), "{}", done.stderr);
+    let reason = format!(": {UNKNOWN}\nhint: `strongroom rotation status` says ");
+    assert!(done.stderr.contains(&reason), "{}", done.stderr);
     let told: Vec<(String, String)> = done.text().lines().map(split).collect();
     let counts = [
         ("Purged", "1 secret"),

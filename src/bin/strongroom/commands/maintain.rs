@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Maintain) -> Result<(), Failure> {
         0 => Ok(()),
         failed => Err(Failure::new(Code::Rotation, failures.reasons().join("; "))
             .during(format_args!("{} failed", counted(failed, "rotation")))
-            .hint("`strongroom rotation status` says why, and when they are tried again")),
+            .hint("`strongroom rotation status` says when it is tried again")),
     }
 }
 
