@@ -16,7 +16,7 @@ use crate::fixture::{assert_unchanged, builder, copy, create, in_directory, name
 
 /// Remembers every call. Clones share the memory, as whatever stands behind an anchor would.
 #[derive(Debug, Clone, Default)]
-struct Remembered(Arc<Mutex<State>>);
+struct Remembered(Arc<Mutex<State>>, Arc<Mutex<()>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -34,8 +34,9 @@ impl ExternalAnchor for Remembered {
     }
 
     fn advance(&self, epoch: u64) -> io::Result<()> {
-        // Nobody else may be telling anything at this time.
-        let mut state = self.0.try_lock().map_err(|_| io::Error::other("two at once"))?;
+        // Nobody else may be telling anything at this time. Whoever asks what was told only waits.
+        let _telling = self.1.try_lock().map_err(|_| io::Error::other("two at once"))?;
+        let mut state = self.0.lock().unwrap();
         if state.is_unwritable {
             return Err(io::Error::other("unwritable"));
         }
