@@ -318,6 +318,7 @@ def test_a_secret_is_not_created_without_the_replicas_that_were_asked_for(more, 
 def test_all_operations_of_the_client_are_known(client):
     exists = {
         "batch_get_secret_value",
+        "cancel_rotate_secret",
         "create_secret",
         "delete_secret",
         "describe_secret",
@@ -327,6 +328,7 @@ def test_all_operations_of_the_client_are_known(client):
         "list_secrets",
         "put_secret_value",
         "restore_secret",
+        "rotate_secret",
         "tag_resource",
         "untag_resource",
         "update_secret",
