@@ -74,6 +74,7 @@ mod functions;
 mod json;
 mod model;
 mod observe;
+mod policy;
 mod records;
 mod rotation;
 mod rotator;
@@ -130,6 +131,11 @@ pub use crate::observe::rotation::RotationEventKind;
 pub use crate::observe::tracing::TracingObserver;
 #[cfg(feature = "json")]
 pub use crate::observe::verify::{AuditBreak, AuditBreakKind, AuditReport};
+pub use crate::policy::{
+    AuthorizationRequest, Decision, Effect, Evaluation, Explanation, IdentityPolicy, Policies, PolicyFault,
+    PolicyFaultReason, PolicyKind, PolicySource, Principal, RequestContext, ResourcePolicy, StatementExplanation,
+    StatementOutcome, StatementRef,
+};
 pub use crate::records::anchor::ExternalAnchor;
 pub use crate::rotation::{RotationSchedule, RotationWindow};
 pub use crate::rotator::{RotationInProgress, RotationStatus};
