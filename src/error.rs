@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::policy::{Decision, Evaluation, PolicyFault, PolicyFaultReason, PolicyKind, PolicySource};
+
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -51,6 +53,13 @@ pub enum ErrorKind {
     ResourceNotFound,
     /// The name or the token is taken.
     ResourceExists,
+    /// The text is no resource policy, or names a principal in a form that is not supported.
+    MalformedPolicyDocument(PolicyFault),
+    /// The resource policy gives access to everybody, and the caller asked for such policies to be refused.
+    PublicPolicy {
+        /// The place, from 0, of the first statement that does.
+        statement: usize,
+    },
     /// A quota is used up.
     LimitExceeded,
     /// The key provider refuses access to the key.
@@ -62,6 +71,8 @@ pub enum ErrorKind {
         /// Its ARN, or the service that nobody is registered for.
         function: String,
     },
+    /// Policies do not allow the call. Nothing was changed.
+    AccessDenied(Box<AccessFault>),
     /// A value could not be encrypted, because of its key.
     EncryptionFailure(KeyFault),
     /// A value could not be decrypted, because of its key or because the stored bytes do not authenticate.
@@ -111,6 +122,48 @@ pub enum ErrorKind {
     Contended,
     /// The builder or the handle was given an impossible setting.
     Configuration,
+}
+
+/// Whom policies did not allow what, and why.
+///
+/// `Display` is the service's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccessFault {
+    /// Who called.
+    pub principal: String,
+    /// The action, such as `secretsmanager:GetSecretValue`.
+    pub action: String,
+    /// The secret, or the function, as the request names it. `None`: the action is about none.
+    pub resource: Option<String>,
+    /// What the policies say.
+    pub evaluation: Evaluation,
+}
+
+impl fmt::Display for AccessFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { principal, action, resource, evaluation } = self;
+        write!(f, "User: {principal} is not authorized to perform: {action}")?;
+        if let Some(resource) = resource {
+            write!(f, " on resource: {resource}")?;
+        }
+        let kind = |kind: PolicyKind| match kind {
+            PolicyKind::Identity => "identity-based",
+            PolicyKind::Resource => "resource-based",
+        };
+        if evaluation.decision == Decision::ExplicitDeny {
+            let by = evaluation.decided_by.first().map_or(PolicyKind::Identity, |by| match by.policy {
+                PolicySource::Identity(_) => PolicyKind::Identity,
+                PolicySource::Resource => PolicyKind::Resource,
+            });
+            return match by {
+                PolicyKind::Identity => f.write_str(" with an explicit deny in an identity-based policy"),
+                PolicyKind::Resource => f.write_str(" with an explicit deny in a resource-based policy"),
+            };
+        }
+        let missing = kind(evaluation.missing.unwrap_or(PolicyKind::Identity));
+        write!(f, " because no {missing} policy allows the {action} action")
+    }
 }
 
 /// Which key stood in the way, why, and during what.
@@ -203,8 +256,10 @@ impl Error {
             K::InvalidNextToken => "InvalidNextTokenException",
             K::ResourceNotFound => "ResourceNotFoundException",
             K::ResourceExists => "ResourceExistsException",
+            K::MalformedPolicyDocument(_) => "MalformedPolicyDocumentException",
+            K::PublicPolicy { .. } => "PublicPolicyException",
             K::LimitExceeded => "LimitExceededException",
-            K::KeyAccessDenied(_) | K::FunctionNotInvocable { .. } => "AccessDeniedException",
+            K::KeyAccessDenied(_) | K::FunctionNotInvocable { .. } | K::AccessDenied(_) => "AccessDeniedException",
             K::EncryptionFailure(_) => "EncryptionFailure",
             K::DecryptionFailure(_) => "DecryptionFailure",
             K::KeyProviderOutage(_)
@@ -301,6 +356,29 @@ impl Error {
 
     pub(crate) fn managed_by_service() -> Self {
         Self::invalid_request("This secret is managed by an AWS service, and you must use that service to update it.")
+    }
+
+    /// The source tells what is wrong, and where.
+    pub(crate) fn malformed_policy(fault: PolicyFault) -> Self {
+        let text = match fault.reason {
+            PolicyFaultReason::UnsupportedPrincipal => "This resource policy contains an unsupported principal.",
+            PolicyFaultReason::UnsupportedServicePrincipal => {
+                "This resource policy contains an invalid service principal."
+            }
+            _ => "This resource policy contains a syntax error.",
+        };
+        Self::new(ErrorKind::MalformedPolicyDocument(fault.clone()), text).with_source(fault)
+    }
+
+    pub(crate) fn public_policy(statement: usize) -> Self {
+        Self::new(
+            ErrorKind::PublicPolicy { statement },
+            "You can't attach a resource-based policy that allows broad access to the secret.",
+        )
+    }
+
+    pub(crate) fn locked_out() -> Self {
+        Self::invalid_parameter("Your requested changes will not allow you to manage this secret in the future.")
     }
 
     pub(crate) fn marked_for_deletion() -> Self {

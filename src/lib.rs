@@ -62,6 +62,7 @@
 //! - `cli`: the `strongroom` command, with `json`, `passphrase` and `tracing`, and rotation functions that are programs or endpoints.
 //! - `testing`: the module `testing` with test doubles and conformance suites for the seams. It only adds items.
 
+mod access;
 mod api;
 mod clock;
 mod entropy;
@@ -87,6 +88,7 @@ mod time;
 #[cfg(feature = "json")]
 pub mod wire;
 
+pub use crate::access::Caller;
 pub use crate::api::*;
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::entropy::{Entropy, EntropyError, OsEntropy};
@@ -103,7 +105,7 @@ pub use crate::envelope::provider::{
 pub use crate::envelope::router::RouterProvider;
 pub use crate::envelope::static_key::StaticKey;
 pub use crate::envelope::timeout::TimeoutProvider;
-pub use crate::error::{Error, ErrorKind, KeyFault, KeyFaultReason, KeyOperation, Result};
+pub use crate::error::{AccessFault, Error, ErrorKind, KeyFault, KeyFaultReason, KeyOperation, Result};
 #[cfg(all(feature = "cli", unix))]
 pub use crate::functions::command::CommandFunction;
 #[cfg(feature = "cli")]
@@ -125,7 +127,7 @@ pub use crate::observe::chain::AuditHash;
 #[cfg(feature = "json")]
 pub use crate::observe::file::{AuditFailure, AuditFile, AuditFileOptions};
 pub use crate::observe::parameters::ParameterValue;
-pub use crate::observe::record::AuditRecord;
+pub use crate::observe::record::{AuditRecord, UserIdentity};
 pub use crate::observe::rotation::RotationEventKind;
 #[cfg(feature = "tracing")]
 pub use crate::observe::tracing::TracingObserver;
@@ -177,3 +179,8 @@ struct Keys;
 #[cfg(all(doctest, feature = "testing", feature = "json"))]
 #[doc = include_str!("../docs/ROTATION.md")]
 struct Rotation;
+
+/// And those of the guide for policies.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/POLICIES.md")]
+struct PolicyGuide;

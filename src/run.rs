@@ -2,14 +2,19 @@
 //!
 //! Deciding is a function of what was loaded, so doing it again is safe. No lock is held while a key provider works.
 
+mod authorize;
+
+use std::sync::Arc;
+
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::entropy::Entropy;
 use crate::envelope::provider::KeyHandle;
 use crate::envelope::root::{KeyTime, Roots};
 use crate::envelope::{Identity, Rewrapped, SealedVersion, StoredVersion, require_usable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::id::SecretId;
+use crate::model::id::{SecretId, SecretName};
 use crate::model::secret::Secret;
 use crate::model::stages::{CURRENT, PENDING, PREVIOUS};
 use crate::model::value::SecretValue;
@@ -36,6 +41,24 @@ pub(crate) trait Operation {
 
     /// The secret it is about.
     fn secret_id(&self) -> &SecretId;
+
+    /// What it asks for, as policies see it.
+    fn access(&self) -> Access<'_>;
+
+    /// The secret that it makes, if it makes one.
+    fn new_name(&self) -> Option<&SecretName> {
+        None
+    }
+
+    /// Whether it succeeds although there is no such secret.
+    fn is_done_without_secret(&self) -> bool {
+        false
+    }
+
+    /// Whether it changes what the caller may do afterwards.
+    fn may_lock_out(&self) -> bool {
+        false
+    }
 
     /// The value it brings, if any.
     fn value(&self) -> Option<&SecretValue> {
@@ -96,14 +119,26 @@ impl<R> Verdict<R> {
 }
 
 impl SecretsManager {
-    /// The secret that an id points at, if it can be reached.
-    pub(crate) fn find(&self, id: &SecretId, now: Timestamp) -> Result<Option<Loaded>> {
+    /// The secret that an id points at, for a caller who may do this with it.
+    pub(crate) fn find(&self, id: &SecretId, now: Timestamp, access: &Access<'_>) -> Result<Loaded> {
+        match self.find_any(id, now)? {
+            Some(loaded) => self.authorize(access, id, &loaded.secret).map(|()| loaded),
+            None => self.authorize_absent(access, id, false).and(Err(Error::secret_not_found())),
+        }
+    }
+
+    /// The secret that an id points at, if it can be reached, whoever asks.
+    pub(crate) fn find_any(&self, id: &SecretId, now: Timestamp) -> Result<Option<Loaded>> {
         Ok(self.load(id)?.filter(|loaded| is_reachable(loaded, id, now)))
     }
 
     fn load(&self, id: &SecretId) -> Result<Option<Loaded>> {
         match id {
             SecretId::Name(name) | SecretId::Arn { name, .. } => self.records().load(self.tenant(), name),
+            SecretId::Elsewhere { .. } if self.caller().is_some() => match id.across_accounts(self.tenant()) {
+                Some((tenant, name)) => self.records().load(&Arc::new(tenant), &name),
+                None => Ok(None),
+            },
             SecretId::Elsewhere { .. } => Ok(None),
         }
     }
@@ -119,10 +154,22 @@ impl SecretsManager {
             let stored = self.load(id)?;
             let reachable = || stored.as_ref().filter(|loaded| is_reachable(loaded, id, moment.now));
             let secret = || reachable().map(|loaded| loaded.secret.clone());
+            let access = operation.access();
+            match operation.new_name() {
+                Some(name) => self.authorize_new(&access, name)?,
+                None if reachable().is_none() => {
+                    self.authorize_absent(&access, id, operation.is_done_without_secret())?
+                }
+                None => {}
+            }
+            if let Some(loaded) = reachable() {
+                self.authorize(&access, id, &loaded.secret)?;
+            }
 
             let mut verdict = operation.decide(secret(), None, &moment)?;
             if let Verdict::Compare(version) = verdict {
                 let Some(loaded) = reachable() else { return Err(Error::secret_not_found()) };
+                self.require_shared_key(&loaded.secret, loaded.secret.has_shared_key(&version))?;
                 let Some(is_same) = self.compare(operation, loaded, &version, &mut done)? else { continue };
                 verdict = operation.decide(secret(), Some(is_same), &moment)?;
             }
@@ -131,8 +178,20 @@ impl SecretsManager {
                 Verdict::Purge(response) => (None, Vec::new(), response),
                 Verdict::Store(plan) => {
                     let Plan { mut secret, seal, key, response } = *plan;
-                    let work = Work { old: reachable(), seal: seal.as_ref(), key };
+                    let old = reachable();
+                    if let Some(old) = old.filter(|_| operation.may_lock_out()) {
+                        self.authorize_afterwards(&access, id, &old.secret, &secret)?;
+                    }
+                    let is_sealing = seal.is_some() || key == KeyWork::Rewrap;
+                    if let Some(old) = old.filter(|_| is_sealing) {
+                        self.require_shared_key(&old.secret, old.secret.kms_key_id != KmsKeyId::Default)?;
+                    }
+                    let work = Work { old, seal: seal.as_ref(), key };
                     let Some(sealed) = self.seal(operation, &work, &mut secret, &mut done)? else { continue };
+                    if is_sealing {
+                        // Whatever the caller called the default key.
+                        self.require_shared_key(&secret, secret.kms_key_id != KmsKeyId::Default)?;
+                    }
                     if reachable().is_some_and(|loaded| loaded.secret == secret) {
                         return Ok(response);
                     }
@@ -248,8 +307,8 @@ impl SecretsManager {
         Ok(Some(is_same))
     }
 
-    fn identity<'a>(&'a self, secret: &'a Secret, version: &'a VersionId) -> Identity<'a> {
-        Identity { tenant: self.tenant(), arn: &secret.arn, uid: &secret.uid, version }
+    fn identity<'a>(&self, secret: &'a Secret, version: &'a VersionId) -> Identity<'a> {
+        Identity { tenant: &secret.tenant, arn: &secret.arn, uid: &secret.uid, version }
     }
 
     /// Encrypts what a plan brings, and writes into the new state how to open it. `None` if the secret was changed
@@ -274,7 +333,7 @@ impl SecretsManager {
         let handle = match &done.key {
             Some((resolved, handle)) if *resolved == kms_key_id => handle.clone(),
             _ => {
-                let handle = self.envelope().resolve(self.tenant(), &kms_key_id)?;
+                let handle = self.envelope().resolve(&secret.tenant, &kms_key_id)?;
                 // A secret without a value must not be given a key either under which it could never have one.
                 require_usable(&handle)?;
                 // Whatever was sealed before was sealed under another key.
@@ -400,7 +459,7 @@ fn is_reachable(loaded: &Loaded, id: &SecretId, now: Timestamp) -> bool {
     let is_meant = match id {
         SecretId::Name(_) => true,
         SecretId::Arn { arn, .. } => loaded.secret.arn == *arn,
-        SecretId::Elsewhere { .. } => false,
+        SecretId::Elsewhere { arn } => loaded.secret.arn == *arn,
     };
     is_meant && !loaded.secret.is_expired(now)
 }

@@ -56,12 +56,16 @@ const OPERATIONS: &[&str] = &[
     "BatchGetSecretValue",
     "CancelRotateSecret",
     "CreateSecret",
+    "DeleteResourcePolicy",
     "DeleteSecret",
     "DescribeSecret",
     "GetRandomPassword",
+    "GetResourcePolicy",
     "GetSecretValue",
+    "ListResourcePolicies",
     "ListSecretVersionIds",
     "ListSecrets",
+    "PutResourcePolicy",
     "PutSecretValue",
     "RestoreSecret",
     "RotateSecret",
@@ -69,20 +73,16 @@ const OPERATIONS: &[&str] = &[
     "UntagResource",
     "UpdateSecret",
     "UpdateSecretVersionStage",
+    "ValidateResourcePolicy",
 ];
 
 /// Operations of the API that this version does not have. They are refused, never answered as if they had worked.
 const MISSING_OPERATIONS: &[&str] = &[
     "AssociateCrossAccountReplica",
-    "DeleteResourcePolicy",
     "DisassociateCrossAccountReplica",
-    "GetResourcePolicy",
-    "ListResourcePolicies",
-    "PutResourcePolicy",
     "RemoveRegionsFromReplication",
     "ReplicateSecretToRegions",
     "StopReplicationToReplica",
-    "ValidateResourcePolicy",
 ];
 
 /// What a server sends back.
@@ -220,12 +220,16 @@ pub fn dispatch(secrets: &SecretsManager, target: &str, body: &[u8]) -> WireResp
             Ok(None) => answer(body, |request| secrets.create_secret(request)),
             Err(error) => not_serialized(&error),
         },
+        "DeleteResourcePolicy" => answer(body, |request| secrets.delete_resource_policy(request)),
         "DeleteSecret" => answer(body, |request| secrets.delete_secret(request)),
         "DescribeSecret" => answer(body, |request| secrets.describe_secret(request)),
         "GetRandomPassword" => answer(body, |request| secrets.get_random_password(request)),
+        "GetResourcePolicy" => answer(body, |request| secrets.get_resource_policy(request)),
         "GetSecretValue" => answer(body, |request| secrets.get_secret_value(request)),
+        "ListResourcePolicies" => answer(body, |request| secrets.list_resource_policies(request)),
         "ListSecretVersionIds" => answer(body, |request| secrets.list_secret_version_ids(request)),
         "ListSecrets" => answer(body, |request| secrets.list_secrets(request)),
+        "PutResourcePolicy" => answer(body, |request| secrets.put_resource_policy(request)),
         "PutSecretValue" => answer(body, |request| secrets.put_secret_value(request)),
         "RestoreSecret" => answer(body, |request| secrets.restore_secret(request)),
         "RotateSecret" => answer(body, |request| secrets.rotate_secret(request)),
@@ -233,6 +237,7 @@ pub fn dispatch(secrets: &SecretsManager, target: &str, body: &[u8]) -> WireResp
         "UntagResource" => answer_empty(body, |request| secrets.untag_resource(request)),
         "UpdateSecret" => answer(body, |request| secrets.update_secret(request)),
         "UpdateSecretVersionStage" => answer(body, |request| secrets.update_secret_version_stage(request)),
+        "ValidateResourcePolicy" => answer(body, |request| secrets.validate_resource_policy(request)),
         other => not_implemented(other),
     }
 }

@@ -1,5 +1,6 @@
 //! `BatchGetSecretValue`.
 
+use crate::access::Access;
 use crate::api::get_secret_value::{Read, Selector};
 use crate::api::list_secrets::{Page, query};
 use crate::error::{Error, ErrorKind, Result};
@@ -145,6 +146,7 @@ impl SecretsManager {
         shape.page(max_results, lim::BATCH_MAX, next_token.as_ref());
         shape.finish()?;
         let ids = secret_id_list.map(|ids| self.parse_ids(ids)).transpose()?;
+        self.authorize_call(&Access::to("BatchGetSecretValue"))?;
         match (ids, filters) {
             (Some(_), None) if max_results.is_some() => Err(Error::invalid_parameter(
                 "'Filters' not specified. 'Filters' must also be specified when 'MaxResults' is provided.",
@@ -172,6 +174,7 @@ impl SecretsManager {
         token: Option<&str>,
     ) -> Result<BatchGetSecretValueResponse> {
         let parsed = Filters::parse(filters)?;
+        self.authorize_call(&Access::to("ListSecrets"))?;
         let listing = Listing {
             filters: &parsed,
             sort_by: &SortBy::CreatedDate,

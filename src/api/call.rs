@@ -1,5 +1,6 @@
 //! The one way in: every operation goes through here, so that observers are told of it.
 
+use crate::access::Caller;
 use crate::error::Result;
 use crate::observe::parameters::{Parameter, Request};
 use crate::observe::{Asked, Circumstances};
@@ -15,7 +16,9 @@ impl SecretsManager {
         }
         let asked = Asked::new(&request);
         let outcome = work(request);
-        let circumstances = Circumstances { tenant: self.tenant(), at: self.now(), request_id: self.request_id() };
+        let (tenant, at, request_id) = (self.tenant(), self.now(), self.request_id());
+        let caller = self.caller().map(Caller::principal);
+        let circumstances = Circumstances { tenant, at, request_id, caller };
         observers.call(asked, outcome.as_ref(), &circumstances);
         outcome
     }

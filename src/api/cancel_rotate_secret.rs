@@ -1,5 +1,6 @@
 //! `CancelRotateSecret`.
 
+use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
 use crate::model::secret::{Owner, Secret};
@@ -86,6 +87,10 @@ impl Operation for CancelRotateSecret {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access::to("CancelRotateSecret")
     }
 
     fn decide(

@@ -1,9 +1,11 @@
 //! `CreateSecret`.
 
+use crate::access::Access;
 use crate::api::write::{Token, kms_key_id, token, token_taken, value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::{SecretId, SecretName, arn};
 use crate::model::limits as lim;
+use crate::model::policy::AttachedPolicies;
 use crate::model::secret::{Owner, Secret};
 use crate::model::shape::Shape;
 use crate::model::stages::Stages;
@@ -116,6 +118,8 @@ struct CreateSecret {
     description: String,
     /// `None`: not given, so it need not be looked up before it is used.
     kms_key_id: Option<KmsKeyId>,
+    /// As it was asked for, the default key included.
+    kms_key_text: Option<String>,
     external_type: Option<String>,
     tags: Option<NewTags>,
     versions_max: usize,
@@ -150,6 +154,7 @@ impl CreateSecret {
         let parse = if owner.is_some() { NewTags::parse_any } else { NewTags::parse };
         let tags = owned(tags, owner).map(parse).transpose()?;
         let token = manager.client_request_token(client_request_token)?;
+        let kms_key_text = key.clone();
         let key = key.map(|key| kms_key_id(&key, manager.tenant()));
         Ok(Self {
             tenant: Arc::clone(manager.tenant()),
@@ -159,6 +164,7 @@ impl CreateSecret {
             value,
             description: description.unwrap_or_default(),
             kms_key_id: key,
+            kms_key_text,
             external_type: r#type.filter(|text| !text.is_empty()),
             tags,
             versions_max: manager.settings().versions_max,
@@ -200,6 +206,21 @@ impl Operation for CreateSecret {
         &self.id
     }
 
+    fn access(&self) -> Access<'_> {
+        Access {
+            name: Some(self.name.as_str()),
+            description: Some(self.description.as_str()).filter(|text| !text.is_empty()),
+            kms_key_id: self.kms_key_text.as_deref(),
+            secret_type: self.external_type.as_deref(),
+            request_tags: self.tags.as_ref().map(NewTags::as_slice),
+            ..Access::to("CreateSecret")
+        }
+    }
+
+    fn new_name(&self) -> Option<&SecretName> {
+        Some(&self.name)
+    }
+
     fn value(&self) -> Option<&SecretValue> {
         self.value.as_ref()
     }
@@ -229,6 +250,7 @@ impl Operation for CreateSecret {
             owning_service: self.owner.0.as_deref().map(str::to_owned),
             primary_region: None,
             rotation: None,
+            policies: AttachedPolicies::default(),
             versions_made: 0,
             versions: Vec::new(),
             stages: Stages::default(),

@@ -1,5 +1,6 @@
 //! `DeleteSecret`.
 
+use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::model::deletion::Deletion;
 use crate::model::id::{SecretId, arn, split_suffix};
@@ -86,6 +87,8 @@ struct DeleteSecret {
     tenant: Arc<Tenant>,
     id: SecretId,
     deletion: Deletion,
+    /// The window and the force, as they were asked for.
+    asked: (Option<i64>, Option<bool>),
     owner: Owner,
 }
 
@@ -97,7 +100,8 @@ impl DeleteSecret {
         shape.finish()?;
         let id = SecretId::parse(&secret_id, manager.tenant())?;
         let deletion = Deletion::parse(recovery_window_in_days, force_delete_without_recovery == Some(true))?;
-        Ok(Self { tenant: Arc::clone(manager.tenant()), id, deletion, owner: manager.owner().clone() })
+        let asked = (recovery_window_in_days, force_delete_without_recovery);
+        Ok(Self { tenant: Arc::clone(manager.tenant()), id, deletion, asked, owner: manager.owner().clone() })
     }
 
     /// What the service answers when there is nothing to delete: an ARN for a name, a name for an ARN.
@@ -119,6 +123,18 @@ impl Operation for DeleteSecret {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access {
+            recovery_window_in_days: self.asked.0,
+            force_delete_without_recovery: self.asked.1,
+            ..Access::to("DeleteSecret")
+        }
+    }
+
+    fn is_done_without_secret(&self) -> bool {
+        self.deletion == Deletion::Immediate
     }
 
     fn decide(

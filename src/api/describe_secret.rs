@@ -1,6 +1,7 @@
 //! `DescribeSecret`.
 
-use crate::error::{Error, Result};
+use crate::access::Access;
+use crate::error::Result;
 use crate::model::id::SecretId;
 use crate::model::rotation::{ExternalSecretRotationMetadataItem, RotationRules, RotationShown};
 use crate::model::shape::Shape;
@@ -103,7 +104,7 @@ impl SecretsManager {
         let secret_id = shape.secret_id(secret_id);
         shape.finish()?;
         let id = SecretId::parse(&secret_id, self.tenant())?;
-        let secret = self.find(&id, self.now())?.ok_or_else(Error::secret_not_found)?.secret;
+        let secret = self.find(&id, self.now(), &Access::to("DescribeSecret"))?.secret;
         let RotationShown { is_enabled, function_arn, rules, metadata, role_arn, last_rotated_at, next_date } =
             secret.rotation_shown();
         Ok(DescribeSecretResponse {

@@ -1,5 +1,6 @@
 //! `GetRandomPassword`.
 
+use crate::access::Access;
 use crate::entropy::{Dice, Entropy};
 use crate::error::{Error, Result};
 use crate::model::limits as lim;
@@ -81,6 +82,7 @@ impl SecretsManager {
         self.call(request, |request| {
             let recipe = Recipe::parse(request)?;
             self.records().usable()?;
+            self.authorize_call(&Access::to("GetRandomPassword"))?;
             Ok(GetRandomPasswordResponse { random_password: recipe.make(self.entropy())? })
         })
     }

@@ -1,5 +1,6 @@
 //! `GetSecretValue`.
 
+use crate::access::Access;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::SecretId;
 use crate::model::limits as lim;
@@ -117,9 +118,10 @@ impl SecretsManager {
     pub(super) fn read_value(&self, id: &SecretId, selector: &Selector) -> Result<Read> {
         for _ in 0..ROUNDS_MAX {
             let now = self.now();
-            let loaded = self.find(id, now)?.ok_or_else(Error::secret_not_found)?;
+            let loaded = self.find(id, now, &selector.access())?;
             loaded.secret.require_active()?;
             let version = selector.select(&loaded.secret)?.clone();
+            self.require_shared_key(&loaded.secret, loaded.secret.has_shared_key(&version.id))?;
             let Some(value) = self.open_value(&loaded, &version.id)? else { continue };
             self.note_access(&loaded, &version.id, now);
             return Ok(Read { loaded, version, value });
@@ -164,6 +166,11 @@ pub(super) struct Selector {
 }
 
 impl Selector {
+    fn access(&self) -> Access<'_> {
+        let version_id = self.version.as_ref().map(VersionId::as_str);
+        Access { version_id, version_stage: self.label.as_deref(), ..Access::to("GetSecretValue") }
+    }
+
     fn select<'a>(&self, secret: &'a Secret) -> Result<&'a Version> {
         let with_value = |version: &&Version| version.has_value();
         match (&self.version, &self.label) {

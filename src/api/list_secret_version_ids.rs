@@ -1,6 +1,7 @@
 //! `ListSecretVersionIds`.
 
-use crate::error::{Error, Result};
+use crate::access::Access;
+use crate::error::Result;
 use crate::model::id::SecretId;
 use crate::model::limits as lim;
 use crate::model::secret::Secret;
@@ -107,7 +108,7 @@ impl SecretsManager {
         shape.finish()?;
         let id = SecretId::parse(&secret_id, self.tenant())?;
         let now = self.now();
-        let secret = self.find(&id, now)?.ok_or_else(Error::secret_not_found)?.secret;
+        let secret = self.find(&id, now, &Access::to("ListSecretVersionIds"))?.secret;
         let with_deprecated = include_deprecated == Some(true);
         let query = Query::new("ListSecretVersionIds").text(&secret.uid.to_string()).flag(with_deprecated);
         let cursor = next_token.map(|token| self.records().redeem_token(self.tenant(), &query, &token)).transpose()?;

@@ -1,5 +1,6 @@
 //! `ListSecrets`.
 
+use crate::access::Access;
 use crate::error::Result;
 use crate::model::filter::{Filter, Filters, SortBy, SortOrder, check_shape};
 use crate::model::limits as lim;
@@ -142,6 +143,7 @@ impl SecretsManager {
         }
         shape.finish()?;
         let parsed = Filters::parse(&filters)?;
+        self.authorize_call(&Access::to("ListSecrets"))?;
         let sort_by = sort_by.unwrap_or(SortBy::CreatedDate);
         let listing = Listing {
             filters: &parsed,

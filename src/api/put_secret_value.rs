@@ -1,5 +1,6 @@
 //! `PutSecretValue`.
 
+use crate::access::Access;
 use crate::api::write::{Token, token, token_taken, value};
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
@@ -205,6 +206,10 @@ impl Operation for PutSecretValue {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access::to("PutSecretValue")
     }
 
     fn value(&self) -> Option<&SecretValue> {

@@ -1,5 +1,6 @@
 //! `RestoreSecret`.
 
+use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
 use crate::model::secret::Secret;
@@ -80,6 +81,10 @@ impl Operation for RestoreSecret {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access::to("RestoreSecret")
     }
 
     fn decide(

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::access::Access;
 use crate::entropy::random_uuid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::SecretId;
@@ -127,6 +128,9 @@ impl SecretsManager {
         loop {
             match self.run(&operation)? {
                 Answer::Ask(who) => {
+                    if let Performer::Function(arn) = &who {
+                        self.authorize_function(arn)?;
+                    }
                     let is_known = self.is_invocable(&who);
                     operation.asked = Some((who, is_known));
                 }
@@ -189,6 +193,8 @@ struct RotateSecret {
     rotation_token: String,
     change: Configuration,
     is_immediate: bool,
+    /// Whether somebody asks on whose behalf functions are called.
+    is_for_caller: bool,
     versions_max: usize,
     /// The secrets whose function is being called.
     rotating: Rotating,
@@ -232,6 +238,7 @@ impl RotateSecret {
             rotation_token: random_uuid(manager.entropy())?.to_string(),
             change: Configuration { function_arn, rules, external },
             is_immediate: rotate_immediately.unwrap_or(true),
+            is_for_caller: manager.caller().is_some(),
             versions_max: manager.settings().versions_max,
             rotating: manager.rotating().clone(),
             asked: None,
@@ -249,6 +256,11 @@ impl RotateSecret {
         }
         if let Some(partner) = &secret.external_type {
             return Ok(Performer::Partner(partner.clone()));
+        }
+        // A function that is not of the secret's account would be let into it.
+        let is_foreign = |arn: &String| arn.split(':').nth(4) != Some(secret.tenant.account());
+        if let Some(arn) = given.filter(|arn| self.is_for_caller && is_foreign(arn)) {
+            return Err(Performer::Function(arn.clone()).refused());
         }
         let kept = || secret.rotation.as_ref().and_then(|rotation| rotation.function_arn.as_ref());
         given.or_else(kept).cloned().map(Performer::Function).ok_or_else(Error::no_rotation_function)
@@ -268,6 +280,15 @@ impl Operation for RotateSecret {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access {
+            rotation_lambda_arn: self.change.function_arn.as_deref(),
+            modify_rotation_rules: Some(self.change.rules.is_some()),
+            rotate_immediately: Some(self.is_immediate),
+            ..Access::to("RotateSecret")
+        }
     }
 
     fn decide(&self, secret: Option<Secret>, _: Option<bool>, moment: &Moment<'_>) -> Result<Verdict<Answer>> {

@@ -1,5 +1,6 @@
 //! `TagResource`.
 
+use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
 use crate::model::secret::Secret;
@@ -79,6 +80,14 @@ impl Operation for TagResource {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access { request_tags: Some(self.tags.as_slice()), ..Access::to("TagResource") }
+    }
+
+    fn may_lock_out(&self) -> bool {
+        true
     }
 
     fn decide(&self, secret: Option<Secret>, _: Option<bool>, moment: &Moment<'_>) -> Result<Verdict<()>> {

@@ -1,5 +1,6 @@
 //! `UntagResource`.
 
+use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
 use crate::model::secret::Secret;
@@ -59,6 +60,8 @@ impl SecretsManager {
         let mut shape = Shape::new();
         let secret_id = shape.secret_id(secret_id);
         let tag_keys = shape.required("tagKeys", tag_keys);
+        // DIFFERENCE: the model has no such limit. Nobody has that many tags to remove, and conditions look at every one.
+        shape.list("tagKeys", &tag_keys, 0, LISTED_MAX);
         for (key, index) in tag_keys.iter().take(LISTED_MAX).zip(1..) {
             shape.tag_key(&format!("tagKeys.{index}.member"), key);
         }
@@ -79,6 +82,14 @@ impl Operation for UntagResource {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access { tag_keys: Some(&self.tag_keys), ..Access::to("UntagResource") }
+    }
+
+    fn may_lock_out(&self) -> bool {
+        true
     }
 
     fn decide(&self, secret: Option<Secret>, _: Option<bool>, moment: &Moment<'_>) -> Result<Verdict<()>> {

@@ -1,5 +1,6 @@
 //! `UpdateSecret`.
 
+use crate::access::Access;
 use crate::api::write::{Token, kms_key_id, token, token_taken, value};
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
@@ -109,6 +110,8 @@ struct UpdateSecret {
     value: Option<SecretValue>,
     description: Option<String>,
     kms_key_id: Option<KmsKeyId>,
+    /// As it was asked for, the default key included.
+    kms_key_text: Option<String>,
     external_type: Option<String>,
     versions_max: usize,
     owner: Owner,
@@ -135,6 +138,7 @@ impl UpdateSecret {
         let id = SecretId::parse(&secret_id, manager.tenant())?;
         let value = value(secret_string, secret_binary)?;
         let token = manager.client_request_token(client_request_token)?;
+        let kms_key_text = key.clone();
         let key = key.map(|key| kms_key_id(&key, manager.tenant()));
         Ok(Self {
             id,
@@ -142,6 +146,7 @@ impl UpdateSecret {
             value,
             description,
             kms_key_id: key,
+            kms_key_text,
             external_type: r#type,
             versions_max: manager.settings().versions_max,
             owner: manager.owner().clone(),
@@ -154,6 +159,15 @@ impl Operation for UpdateSecret {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access {
+            description: self.description.as_deref(),
+            kms_key_id: self.kms_key_text.as_deref(),
+            secret_type: self.external_type.as_deref(),
+            ..Access::to("UpdateSecret")
+        }
     }
 
     fn value(&self) -> Option<&SecretValue> {

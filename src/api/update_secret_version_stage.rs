@@ -1,5 +1,6 @@
 //! `UpdateSecretVersionStage`.
 
+use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::model::id::SecretId;
 use crate::model::limits as lim;
@@ -126,6 +127,10 @@ impl Operation for UpdateSecretVersionStage {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access { version_stage: Some(&self.label), ..Access::to("UpdateSecretVersionStage") }
     }
 
     fn decide(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::MemoryBackend;
+use crate::access::Access;
 use crate::api::{
     CreateSecretRequest, DescribeSecretRequest, GetSecretValueRequest, PutSecretValueRequest,
     UpdateSecretVersionStageRequest,
@@ -149,6 +150,10 @@ impl Operation for Begin {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access::to("RotateSecret")
     }
 
     fn decide(&self, secret: Option<Secret>, _: Option<bool>, moment: &Moment<'_>) -> Result<Verdict<()>> {

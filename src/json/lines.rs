@@ -13,6 +13,7 @@ use crate::json::rotation::{ReadRotation, WrittenRotation};
 use crate::json::{Exact, Unread, date, from_line, or_empty, to_bytes};
 use crate::model::id::SecretName;
 use crate::model::limits as lim;
+use crate::model::policy::AttachedPolicies;
 use crate::model::portable::Portable;
 use crate::model::secret::Secret;
 use crate::model::stages::Stages;
@@ -80,8 +81,17 @@ struct WrittenSecret<'a> {
     primary_region: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<WrittenRotation<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    policies: Vec<WrittenPolicy<'a>>,
     versions_made: u64,
     versions: Vec<WrittenVersion<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WrittenPolicy<'a> {
+    policy_name: &'a str,
+    resource_policy: &'a str,
 }
 
 #[derive(Serialize)]
@@ -117,6 +127,7 @@ struct ReadLine {
     owning_service: Option<String>,
     primary_region: Option<String>,
     rotation: Option<Exact<ReadRotation>>,
+    policies: Option<Bounded<ReadPolicy, { lim::POLICIES_MAX }>>,
     versions_made: Option<u64>,
     versions: Option<Bounded<ReadVersion, VERSIONS_READ_MAX>>,
     secret_count: Option<u64>,
@@ -141,6 +152,13 @@ struct ReadVersion {
 struct ReadTag {
     key: String,
     value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct ReadPolicy {
+    policy_name: String,
+    resource_policy: String,
 }
 
 /// A list that is refused as soon as it has more entries.
@@ -253,6 +271,7 @@ pub(crate) fn secret(portable: &Portable) -> Result<Zeroizing<Vec<u8>>, String> 
         owning_service,
         primary_region,
         rotation,
+        policies,
         versions_made,
         versions: _,
         stages,
@@ -288,6 +307,10 @@ pub(crate) fn secret(portable: &Portable) -> Result<Zeroizing<Vec<u8>>, String> 
         owning_service: owning_service.as_deref(),
         primary_region: primary_region.as_deref(),
         rotation: rotation.as_deref().map(WrittenRotation::new),
+        policies: policies
+            .iter()
+            .map(|(policy_name, resource_policy)| WrittenPolicy { policy_name, resource_policy })
+            .collect(),
         versions_made: *versions_made,
         versions,
     })
@@ -334,6 +357,12 @@ pub(crate) fn read(line: &str) -> Result<Line, String> {
         Some(Exact(rotation)) => Some(Box::new(rotation.rotation().ok_or("a window of a rotation has only one end")?)),
         None => None,
     };
+    let mut policies = AttachedPolicies::default();
+    for ReadPolicy { policy_name, resource_policy } in read.policies.unwrap_or_default().0 {
+        if !policies.insert(&policy_name, resource_policy.into()) {
+            return Err("a policy is there twice".to_owned());
+        }
+    }
     let read_versions = read.versions.ok_or_else(|| missing("Versions"))?.0;
 
     let mut versions = Vec::with_capacity(read_versions.len());
@@ -377,6 +406,7 @@ pub(crate) fn read(line: &str) -> Result<Line, String> {
         owning_service: read.owning_service,
         primary_region: read.primary_region,
         rotation,
+        policies,
         versions_made,
         versions,
         stages: Stages::from_record(labels),

@@ -72,6 +72,31 @@ pub(crate) enum SecretId {
 }
 
 impl SecretId {
+    /// What was asked for: a name, also for an ARN without its random part, or an ARN.
+    pub(crate) fn as_given(&self) -> &str {
+        match self {
+            Self::Name(name) => name.as_str(),
+            Self::Arn { arn, .. } | Self::Elsewhere { arn } => arn,
+        }
+    }
+
+    /// The account and Region that an ARN of elsewhere names, if they can be ones.
+    pub(crate) fn tenant_elsewhere(&self) -> Option<Tenant> {
+        let Self::Elsewhere { arn } = self else { return None };
+        let mut fields = arn.split(':').skip(1);
+        let (partition, region, account) = (fields.next()?, fields.nth(1)?, fields.next()?);
+        Tenant::parse(account, region).ok().filter(|tenant| tenant.partition() == partition)
+    }
+
+    /// What the ARN of another account points at, seen from that account in the same Region: only complete ARNs.
+    pub(crate) fn across_accounts(&self, from: &Tenant) -> Option<(Tenant, SecretName)> {
+        let tenant = self.tenant_elsewhere().filter(|tenant| tenant.region() == from.region())?;
+        match Self::parse(self.as_given(), &tenant) {
+            Ok(Self::Arn { name, .. }) => Some((tenant, name)),
+            _ => None,
+        }
+    }
+
     /// Reads a `SecretId`.
     ///
     /// A plain name must be legal. An ARN whose resource ends in a hyphen and six letters or digits is complete;

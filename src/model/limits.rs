@@ -72,6 +72,12 @@ pub const METADATA_VALUE_CHARS_MAX: usize = 2048;
 pub const ROLE_ARN_CHARS_MIN: usize = 20;
 /// Characters of a role's ARN, at most (API).
 pub const ROLE_ARN_CHARS_MAX: usize = 2048;
+/// Characters of a resource policy (API, quotas).
+pub const RESOURCE_POLICY_CHARS_MAX: usize = crate::policy::POLICY_CHARS_MAX;
+/// Characters of the name of a resource policy (API).
+pub const POLICY_NAME_CHARS_MAX: usize = 64;
+/// Policies of one secret. Ours: callers attach one, and the service names no number for its own.
+pub const POLICIES_MAX: usize = 100;
 /// Shortest recovery window in days (API reference of `DeleteSecret`).
 pub const RECOVERY_DAYS_MIN: i64 = 7;
 /// Longest recovery window in days, and the default (API reference of `DeleteSecret`).

@@ -4,6 +4,7 @@ pub(crate) mod deletion;
 pub(crate) mod filter;
 pub(crate) mod id;
 pub mod limits;
+pub(crate) mod policy;
 pub(crate) mod portable;
 pub(crate) mod rotation;
 pub(crate) mod secret;

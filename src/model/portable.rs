@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::model::id::{SecretId, SecretName};
 use crate::model::limits as lim;
+use crate::model::policy::{AttachedPolicies, is_policy_name};
 use crate::model::rotation::Rotation;
 use crate::model::secret::Secret;
 use crate::model::shape::Shape;
@@ -11,6 +12,7 @@ use crate::model::tag::NewTags;
 use crate::model::tenant::is_region;
 use crate::model::value::SecretValue;
 use crate::model::version::Version;
+use crate::policy::ResourcePolicy;
 use crate::time::day_of;
 
 /// Most versions that a secret can have had: every such number is exact in a double, and none is ever reached.
@@ -48,6 +50,7 @@ impl Portable {
             owning_service,
             primary_region,
             rotation,
+            policies,
             versions_made,
             versions: _,
             stages: _,
@@ -85,6 +88,7 @@ impl Portable {
         if let Some(rotation) = rotation {
             rotation.check(tenant).map_err(|error| error.message().to_owned())?;
         }
+        check_policies(policies)?;
         if primary_region.as_ref().is_some_and(|region| !is_region(region)) {
             return Err("the primary Region is not a Region".to_owned());
         }
@@ -154,6 +158,7 @@ impl Portable {
             owning_service,
             primary_region,
             rotation,
+            policies,
             versions_made,
             versions,
             stages,
@@ -178,12 +183,29 @@ impl Portable {
             ("OwningService", *owning_service == existing.owning_service),
             ("PrimaryRegion", *primary_region == existing.primary_region),
             ("Rotation", is_same_rotation(rotation.as_deref(), existing.rotation.as_deref())),
+            ("Policies", *policies == existing.policies),
             ("Versions", has_same_versions),
             ("VersionStages", has_same_labels),
             ("LastChangedDate", *last_changed_at == existing.last_changed_at),
         ];
         members.into_iter().find(|(_, is_same)| !is_same).map(|(member, _)| member)
     }
+}
+
+/// Refuses policies that no call could have attached.
+fn check_policies(policies: &AttachedPolicies) -> Result<(), String> {
+    if policies.len() > lim::POLICIES_MAX {
+        return Err(format!("the secret has more than {} policies", lim::POLICIES_MAX));
+    }
+    for (name, text) in policies.iter() {
+        if !is_policy_name(name) || name.len() > lim::POLICY_NAME_CHARS_MAX {
+            return Err("the name of a policy is not one".to_owned());
+        }
+        if let Err(fault) = ResourcePolicy::parse(text) {
+            return Err(format!("the policy {name} is not a resource policy: {fault}"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether two rotations are the same, apart from what is under way.

@@ -16,11 +16,12 @@ use crate::error::{Error, Result};
 use crate::model::filter::Searchable;
 use crate::model::id::SecretName;
 use crate::model::limits as lim;
+use crate::model::policy::{AttachedPolicies, DEFAULT_POLICY};
 use crate::model::rotation::Rotation;
 use crate::model::stages::{CURRENT, Stages};
 use crate::model::tag::{NewTags, Tag};
 use crate::model::tenant::Tenant;
-use crate::model::version::{KmsKeyId, Version, VersionId};
+use crate::model::version::{KeyRole, KeyUse, KmsKeyId, Version, VersionId};
 use crate::time::{Timestamp, after};
 
 /// The service on behalf of which a caller acts, if it does for any.
@@ -52,6 +53,8 @@ pub(crate) struct Secret {
     pub(crate) primary_region: Option<String>,
     /// `None`: it was never configured.
     pub(crate) rotation: Option<Box<Rotation>>,
+    /// Who may do what with the secret.
+    pub(crate) policies: AttachedPolicies,
     /// Versions made so far, those that are gone included.
     pub(crate) versions_made: u64,
     pub(crate) versions: Vec<Version>,
@@ -76,6 +79,13 @@ impl Secret {
         } else {
             Err(Error::managed_by_service())
         }
+    }
+
+    /// Whether the value of a version is under a key that can be shared with other accounts, and the secret is too.
+    pub(crate) fn has_shared_key(&self, version: &VersionId) -> bool {
+        let content = self.version(version).and_then(|version| version.content.as_ref());
+        let is_shared = |key: &Arc<KeyUse>| key.role == KeyRole::Secret && key.requested != KmsKeyId::Default;
+        self.kms_key_id != KmsKeyId::Default && content.is_some_and(|content| content.keys.iter().any(is_shared))
     }
 
     /// What contradicts the invariants of a secret, if anything does.
@@ -274,6 +284,19 @@ impl Secret {
             tags.retain(|tag| !keys.contains(&tag.key));
         }
         self.touch(now);
+    }
+
+    /// Attaches the policy that callers attach, in the place of the one before.
+    pub(crate) fn put_policy(&mut self, text: Arc<str>, now: Timestamp) {
+        self.policies.insert(DEFAULT_POLICY, text);
+        self.touch(now);
+    }
+
+    /// Detaches that policy. Without one nothing changes.
+    pub(crate) fn delete_policy(&mut self, now: Timestamp) {
+        if self.policies.remove_default() {
+            self.touch(now);
+        }
     }
 
     pub(crate) fn schedule_deletion(&mut self, window: TimeDelta, now: Timestamp) -> Timestamp {

@@ -6,6 +6,7 @@ use std::fmt::Arguments;
 
 use crate::error::{Error, Result};
 use crate::model::limits as lim;
+use crate::model::policy::is_policy_name;
 use crate::model::tag::Tag;
 use crate::model::value::{SecretBytes, SecretString};
 
@@ -17,8 +18,8 @@ pub(crate) struct Shape {
 
 /// How much of a refused value is shown.
 ///
-/// DIFFERENCE: the service shows all of it. Every limit but those of secret values is far below this.
-const SHOWN_CHARS_MAX: usize = 8192;
+/// DIFFERENCE: the service shows all of it. Every limit but those of secret values is below this.
+const SHOWN_CHARS_MAX: usize = 24_576;
 
 /// How many violations are told.
 const VIOLATIONS_MAX: usize = 64;
@@ -170,6 +171,18 @@ impl Shape {
 
     pub(crate) fn tag_key(&mut self, path: &str, key: &str) {
         self.text(path, key, 1, lim::TAG_KEY_CHARS_MAX);
+    }
+
+    pub(crate) fn resource_policy(&mut self, text: Option<String>) -> String {
+        self.required_text("resourcePolicy", text, 1, lim::RESOURCE_POLICY_CHARS_MAX)
+    }
+
+    pub(crate) fn policy_name(&mut self, name: Option<&String>) {
+        let Some(name) = name else { return };
+        self.text("policyName", name, 1, lim::POLICY_NAME_CHARS_MAX);
+        if !is_policy_name(name) {
+            self.pattern("policyName", Some(name), r"[0-9A-Za-z\-\_]+");
+        }
     }
 
     pub(crate) fn page(&mut self, max_results: Option<i32>, most: i32, next_token: Option<&String>) {

@@ -67,6 +67,10 @@ impl NewTags {
         Ok(Self(tags))
     }
 
+    pub(crate) fn as_slice(&self) -> &[Tag] {
+        &self.0
+    }
+
     pub(crate) fn into_vec(self) -> Vec<Tag> {
         self.0
     }

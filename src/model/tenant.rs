@@ -1,6 +1,7 @@
 //! An account and a Region: the scope in which names are unique.
 
 use crate::error::{Error, Result};
+use crate::policy::Principal;
 
 /// The account and Region that a handle works in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +30,11 @@ impl Tenant {
 
     pub(crate) fn region(&self) -> &str {
         &self.region
+    }
+
+    /// The account as a principal.
+    pub(crate) fn root(&self) -> Option<Principal> {
+        Principal::root(self.partition(), &self.account)
     }
 
     /// The partition that the Region belongs to.

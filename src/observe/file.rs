@@ -451,7 +451,7 @@ mod tests {
 
     fn record() -> AuditRecord {
         let tenant = Tenant::parse("000000000000", "us-east-1").unwrap();
-        let subject = Subject { tenant: &tenant, at: from_millis(0), event_id: Uuid::nil() };
+        let subject = Subject { tenant: &tenant, at: from_millis(0), event_id: Uuid::nil(), caller: None };
         AuditRecord::of_event(&subject, "RotationStarted", Vec::new(), &Budget::new())
     }
 

@@ -29,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::model::tenant::Tenant;
 use crate::observe::parameters::{Budget, Parameter, ParameterValue, Request};
 use crate::observe::record::{AuditRecord, Outcome, Subject};
+use crate::policy::Principal;
 use crate::time::Timestamp;
 
 /// Somebody who is told of every operation, whether it succeeded or failed.
@@ -97,6 +98,7 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) tenant: &'a Tenant,
     pub(crate) at: Timestamp,
     pub(crate) request_id: Option<&'a str>,
+    pub(crate) caller: Option<&'a Principal>,
 }
 
 impl Asked {
@@ -139,8 +141,8 @@ impl Observers {
             Ok(response) => Outcome { response: response.value(&mut budget), ..Outcome::default() },
             Err(error) => Outcome { error: Some((error.code(), budget.message(error.message()))), response: None },
         };
-        let Circumstances { tenant, at, request_id } = *circumstances;
-        let subject = Subject { tenant, at, event_id: self.ids.next(at) };
+        let Circumstances { tenant, at, request_id, caller } = *circumstances;
+        let subject = Subject { tenant, at, event_id: self.ids.next(at), caller };
         let request_id = request_id.map(|id| Budget::new().text(id));
         self.tell(&AuditRecord::of_call(&subject, operation, is_read_only, parameters, outcome, request_id, &budget));
     }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::model::tenant::Tenant;
 use crate::observe::parameters::{Budget, ParameterValue};
+use crate::policy::Principal;
 use crate::time::Timestamp;
 
 /// The version of CloudTrail's record that ours follows.
@@ -18,8 +19,7 @@ const TRUNCATED: &str = "truncated";
 
 /// What an [`Observer`](crate::Observer) is told of one operation, or of one event of a rotation.
 ///
-/// Members are those of a record of AWS CloudTrail, and mean the same. There is no member for who called: the engine does
-/// not know. The values of secrets, generated passwords, rotation tokens and page tokens are left out altogether; texts of
+/// Members are those of a record of AWS CloudTrail, and mean the same. Who called is told where the engine knows it. The values of secrets, generated passwords, rotation tokens and page tokens are left out altogether; texts of
 /// more than 256 KiB in all are cut, and `additional_event_data` says `truncated` then.
 ///
 /// With feature `json` a record is serialised as CloudTrail writes it.
@@ -30,6 +30,8 @@ const TRUNCATED: &str = "truncated";
 pub struct AuditRecord {
     /// The version of the shape of the record.
     pub event_version: &'static str,
+    /// Who called, if the handle acts for somebody ([`SecretsManager::as_caller`](crate::SecretsManager::as_caller)).
+    pub user_identity: Option<UserIdentity>,
     /// When the operation was over, by the store's clock.
     pub event_time: Timestamp,
     /// `secretsmanager.amazonaws.com`.
@@ -64,12 +66,39 @@ pub struct AuditRecord {
     pub event_category: &'static str,
 }
 
+/// Who called, as CloudTrail tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UserIdentity {
+    /// `Root`, `IAMUser`, `Role`, `AssumedRole`, `FederatedUser`, `AWSService` or `Unknown`.
+    pub identity_type: &'static str,
+    /// The ARN of the principal, or the name of a service. `None` for somebody anonymous.
+    pub arn: Option<String>,
+    /// The account of the principal.
+    pub account_id: Option<String>,
+    /// The name of a user.
+    pub user_name: Option<String>,
+}
+
+impl UserIdentity {
+    fn new(principal: &Principal) -> Self {
+        let identity_type = principal.identity_type();
+        Self {
+            identity_type,
+            arn: (identity_type != "Unknown").then(|| principal.to_string()),
+            account_id: principal.account().map(str::to_owned),
+            user_name: principal.username().map(str::to_owned),
+        }
+    }
+}
+
 /// What every record has.
 #[derive(Debug)]
 pub(crate) struct Subject<'a> {
     pub(crate) tenant: &'a Tenant,
     pub(crate) at: Timestamp,
     pub(crate) event_id: Uuid,
+    pub(crate) caller: Option<&'a Principal>,
 }
 
 /// How a call ended.
@@ -128,9 +157,10 @@ impl AuditRecord {
     }
 
     fn bare(subject: &Subject<'_>, event_name: &'static str, event_type: &'static str) -> Self {
-        let Subject { tenant, at, event_id } = *subject;
+        let Subject { tenant, at, event_id, caller } = *subject;
         Self {
             event_version: EVENT_VERSION,
+            user_identity: caller.map(UserIdentity::new),
             event_time: at,
             event_source: EVENT_SOURCE,
             event_name,
@@ -159,7 +189,7 @@ fn truncation(budget: &Budget) -> Vec<(String, ParameterValue)> {
 mod json {
     use serde::ser::{Serialize, SerializeMap, Serializer};
 
-    use super::{AuditRecord, ParameterValue};
+    use super::{AuditRecord, ParameterValue, UserIdentity};
     use crate::time::Timestamp;
 
     /// `2026-11-22T14:30:05Z`.
@@ -188,6 +218,19 @@ mod json {
         }
     }
 
+    impl Serialize for UserIdentity {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let Self { identity_type, arn, account_id, user_name } = self;
+            let mut members = serializer.serialize_map(None)?;
+            members.serialize_entry("type", identity_type)?;
+            let told = [("arn", arn), ("accountId", account_id), ("userName", user_name)];
+            for (name, text) in told.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+                members.serialize_entry(name, text)?;
+            }
+            members.end()
+        }
+    }
+
     impl Serialize for AuditRecord {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let mut members = serializer.serialize_map(None)?;
@@ -202,6 +245,7 @@ mod json {
             // Every member is named, so that a new one cannot be forgotten.
             let Self {
                 event_version,
+                user_identity,
                 event_time,
                 event_source,
                 event_name,
@@ -220,6 +264,9 @@ mod json {
                 event_category,
             } = self;
             members.serialize_entry("eventVersion", event_version)?;
+            if let Some(identity) = user_identity {
+                members.serialize_entry("userIdentity", identity)?;
+            }
             members.serialize_entry("eventTime", &time(event_time))?;
             members.serialize_entry("eventSource", event_source)?;
             members.serialize_entry("eventName", event_name)?;

@@ -79,7 +79,7 @@ impl Observers {
         ];
         data.extend(attempt.map(|attempt| ("attempt".to_owned(), ParameterValue::Number(attempt.into()))));
         data.extend(reason.map(|reason| ("reason".to_owned(), text(reason))));
-        let subject = Subject { tenant, at, event_id: self.ids.next(at) };
+        let subject = Subject { tenant, at, event_id: self.ids.next(at), caller: None };
         self.tell(&AuditRecord::of_event(&subject, kind.as_str(), data, &budget));
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::id::SecretName;
+use crate::model::policy::AttachedPolicies;
 use crate::model::secret::Secret;
 use crate::model::stages::Stages;
 use crate::model::tag::Tag;
@@ -78,6 +79,9 @@ struct StoredSecret<'a> {
     primary_region: Option<&'a str>,
     #[serde(borrow)]
     rotation: Option<StoredRotation<'a>>,
+    /// Name and text, the default one first, the others by name.
+    #[serde(borrow)]
+    policies: Vec<(&'a str, &'a str)>,
     versions_made: u64,
     /// Keys in use by the versions, each once.
     #[serde(borrow)]
@@ -144,6 +148,7 @@ pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
         owning_service,
         primary_region,
         rotation,
+        policies,
         versions_made,
         versions,
         stages,
@@ -201,6 +206,7 @@ pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
         owning_service: owning_service.as_deref(),
         primary_region: primary_region.as_deref(),
         rotation: rotation.as_deref().map(StoredRotation::new),
+        policies: policies.iter().collect(),
         versions_made: *versions_made,
         keys,
         versions: stored_versions,
@@ -269,6 +275,7 @@ pub(crate) fn decode_secret(bytes: &[u8], tenant: Option<&Arc<Tenant>>) -> Resul
         owning_service: stored.owning_service.map(str::to_owned),
         primary_region: stored.primary_region.map(str::to_owned),
         rotation: stored.rotation.map(|rotation| Box::new(rotation.read())),
+        policies: AttachedPolicies::from_record(stored.policies).ok_or(CodecError::Malformed)?,
         versions_made: stored.versions_made,
         versions,
         stages: Stages::from_record(stages),
@@ -388,6 +395,7 @@ mod tests {
             owning_service: None,
             primary_region: None,
             rotation: None,
+            policies: AttachedPolicies::default(),
             versions_made: 0,
             stages: Stages::from_record(versions.iter().enumerate().take(20).map(label).collect()),
             versions,

@@ -570,7 +570,9 @@ fn misplaced() -> Error {
 }
 
 fn too_large() -> Error {
-    Error::limit_exceeded("The metadata of the secret is too large: shorten its description, tags or staging labels.")
+    Error::limit_exceeded(
+        "The metadata of the secret is too large: shorten its description, tags, staging labels or resource policy.",
+    )
 }
 
 fn undecodable(error: CodecError) -> Error {

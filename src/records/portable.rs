@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::envelope::ad::{Fields, push_field};
 use crate::error::Result;
 use crate::model::id::SecretName;
+use crate::model::policy::AttachedPolicies;
 use crate::model::portable::Portable;
 use crate::model::secret::Secret;
 use crate::model::stages::Stages;
@@ -78,6 +79,8 @@ struct StoredHead<'a> {
     primary_region: Option<&'a str>,
     #[serde(borrow)]
     rotation: Option<StoredRotation<'a>>,
+    #[serde(borrow)]
+    policies: Vec<(&'a str, &'a str)>,
     versions_made: u64,
     versions: u32,
     #[serde(borrow)]
@@ -156,6 +159,7 @@ pub(crate) fn secret_chunk(secret: &Secret) -> Result<Zeroizing<Vec<u8>>> {
         owning_service,
         primary_region,
         rotation,
+        policies,
         versions_made,
         versions,
         stages,
@@ -181,6 +185,7 @@ pub(crate) fn secret_chunk(secret: &Secret) -> Result<Zeroizing<Vec<u8>>> {
             owning_service: owning_service.as_deref(),
             primary_region: primary_region.as_deref(),
             rotation: rotation.as_deref().map(|rotation| StoredRotation::new(rotation).without_job()),
+            policies: policies.iter().collect(),
             versions_made: *versions_made,
             versions: u32::try_from(versions.len()).map_err(|_| CodecError::TooLarge)?,
             labels: labels.collect::<Result<_, CodecError>>()?,
@@ -251,6 +256,7 @@ fn decode_head(record: &[u8]) -> Result<Draft, CodecError> {
         owning_service: stored.owning_service.map(str::to_owned),
         primary_region: stored.primary_region.map(str::to_owned),
         rotation,
+        policies: AttachedPolicies::from_record(stored.policies).ok_or(CodecError::Malformed)?,
         versions_made: stored.versions_made,
         versions: Vec::new(),
         stages: Stages::default(),
@@ -335,6 +341,7 @@ mod tests {
             owning_service: None,
             primary_region: None,
             rotation: None,
+            policies: AttachedPolicies::from_record(vec![("default", "{}"), ("service", "")]).unwrap(),
             versions_made: 1,
             versions: vec![],
             stages: Stages::default(),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 pub use crate::rotator::status::{RotationInProgress, RotationStatus};
 
+use crate::access::Access;
 use crate::entropy::random_uuid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::SecretId;
@@ -45,7 +46,7 @@ impl SecretsManager {
             return self.ring();
         }
         // What comes of it is noted with the secret, and a failure to do even that is found by whoever maintains the store.
-        let loaded = SecretId::parse(arn, self.tenant()).and_then(|id| self.find(&id, self.now()));
+        let loaded = SecretId::parse(arn, self.tenant()).and_then(|id| self.find_any(&id, self.now()));
         if let Ok(Some(loaded)) = loaded {
             let _ = self.rotate(&loaded.key, &mut Caller::new(self.settings().rotation.timeout));
         }
@@ -251,7 +252,7 @@ impl Work<'_> {
     /// What others did to the rotation meanwhile.
     fn standing(&self) -> Standing {
         let id = SecretId::Arn { arn: self.secret.arn.clone(), name: self.secret.name.clone() };
-        match self.manager.find(&id, self.manager.now()) {
+        match self.manager.find_any(&id, self.manager.now()) {
             Ok(Some(loaded)) if loaded.secret.job().is_some_and(|job| job.token == self.attempt.token) => {
                 if loaded.secret.deletion_at.is_some() { Standing::Suspended } else { Standing::Wanted }
             }
@@ -264,7 +265,7 @@ impl Work<'_> {
         let shown = |error: Error| error.to_string();
         let id = SecretId::Arn { arn: self.secret.arn.clone(), name: self.secret.name.clone() };
         for _ in 0..COPY_ROUNDS {
-            let found = self.manager.find(&id, self.manager.now()).map_err(shown)?;
+            let found = self.manager.find_any(&id, self.manager.now()).map_err(shown)?;
             let Some(loaded) = found else { return Err("the secret is gone".to_owned()) };
             let Some(current) = loaded.secret.stages.holder(CURRENT) else {
                 return Err("the secret has no value yet".to_owned());
@@ -303,6 +304,10 @@ impl Operation for Copy {
 
     fn secret_id(&self) -> &SecretId {
         &self.id
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access::to("RotateSecret")
     }
 
     fn value(&self) -> Option<&SecretValue> {

@@ -1,6 +1,7 @@
 //! What is known of a secret's rotation beyond what the API tells.
 
-use crate::error::{Error, Result};
+use crate::access::Access;
+use crate::error::Result;
 use crate::model::id::SecretId;
 use crate::model::rotation::{Job, JobKind, RotationRules};
 use crate::model::shape::Shape;
@@ -87,7 +88,7 @@ impl SecretsManager {
         let secret_id = shape.secret_id(Some(secret_id.into()));
         shape.finish()?;
         let id = SecretId::parse(&secret_id, self.tenant())?;
-        let secret = self.find(&id, self.now())?.ok_or_else(Error::secret_not_found)?.secret;
+        let secret = self.find(&id, self.now(), &Access::to("DescribeSecret"))?.secret;
         Ok(secret.rotation.map(|rotation| RotationStatus {
             arn: secret.arn,
             name: secret.name.to_string(),

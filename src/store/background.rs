@@ -56,8 +56,13 @@ impl Background {
             if alarm.is_over() {
                 return;
             }
-            let manager =
-                SecretsManager { inner, tenant: Arc::clone(tenant), owner: Owner::default(), request_id: None };
+            let manager = SecretsManager {
+                inner,
+                tenant: Arc::clone(tenant),
+                owner: Owner::default(),
+                caller: None,
+                request_id: None,
+            };
             let outcome = catch_unwind(AssertUnwindSafe(|| (self.maintain)(&manager)))
                 .unwrap_or_else(|_| Err(Error::new(ErrorKind::Contended, "the maintenance ended early")));
             // Whoever is told and panics is told the next time all the same.

@@ -404,7 +404,7 @@ impl Builder {
         let envelope = maker.envelope(&header.header);
         let Maker { entropy, root_key_id, .. } = maker;
         let observers = Observers::new(observers, header.header.instance, &*entropy)?;
-        let inner = Inner {
+        let inner = Arc::new(Inner {
             records,
             envelope,
             clock,
@@ -413,14 +413,14 @@ impl Builder {
             functions,
             observers,
             rotating: Rotating::default(),
+            parsed_policies: Default::default(),
             alarm: Arc::default(),
             root_key_id,
             header: RwLock::new(header),
             steady: RwLock::default(),
             key_work: Mutex::default(),
             directory: Mutex::new(directory),
-        };
-        let inner = Arc::new(inner);
+        });
         if let Some(background) = background {
             background.start(&inner, &default_tenant)?;
         }

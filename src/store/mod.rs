@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::access::{Caller, ParsedPolicies};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::envelope::Envelope;
@@ -95,6 +96,8 @@ pub struct SecretsManager {
     inner: Arc<Inner>,
     tenant: Arc<Tenant>,
     owner: Owner,
+    /// On whose behalf it works. `None`: the host's own, who may do everything.
+    caller: Option<Arc<Caller>>,
     /// The host's own id of the request that is being answered.
     request_id: Option<Arc<str>>,
 }
@@ -112,6 +115,8 @@ struct Inner {
     observers: Observers,
     /// Secrets whose function is being called.
     rotating: Rotating,
+    /// Policies of secrets, for calls on somebody's behalf.
+    parsed_policies: ParsedPolicies,
     /// What the store's own thread waits for.
     alarm: Arc<Alarm>,
     /// The key that is to protect the root key, if the builder was told one.
@@ -231,7 +236,8 @@ impl SecretStore {
     }
 
     pub(crate) fn handle(&self, tenant: Arc<Tenant>) -> SecretsManager {
-        SecretsManager { inner: Arc::clone(&self.inner), tenant, owner: Owner::default(), request_id: None }
+        let inner = Arc::clone(&self.inner);
+        SecretsManager { inner, tenant, owner: Owner::default(), caller: None, request_id: None }
     }
 
     /// Builds what listings and filters need, which is otherwise done by the first call that needs it.
@@ -386,6 +392,33 @@ impl SecretsManager {
         Ok(self)
     }
 
+    /// The same handle on behalf of somebody, of whom it does what their policies and those of the secrets allow; everything
+    /// else is refused with [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied). A handle without a caller may do
+    /// everything.
+    ///
+    /// The handle works in the account of the caller, in the Region of this one: names and lists are those of that account,
+    /// and the secret of another account is reached by its complete ARN. Whoever has no account, such as a service, works in
+    /// the account of this handle.
+    ///
+    /// Access is decided after the secret was found and before anything else of its state counts. What policies say is told
+    /// at [`Policies::evaluate`](crate::Policies::evaluate), what conditions can be about in `docs/POLICIES.md`. Keys are not
+    /// part of it: whoever may read a secret need not be allowed to use its KMS key.
+    #[must_use]
+    pub fn as_caller(&self, caller: Caller) -> Self {
+        let account = caller.principal().account();
+        let tenant = account.and_then(|account| Tenant::parse(account, self.region()).ok());
+        let tenant = tenant.filter(|tenant| *tenant != *self.tenant).map_or_else(|| Arc::clone(&self.tenant), Arc::new);
+        Self { tenant, caller: Some(Arc::new(caller)), ..self.clone() }
+    }
+
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.caller.as_deref()
+    }
+
+    pub(crate) fn parsed_policies(&self) -> &ParsedPolicies {
+        &self.inner.parsed_policies
+    }
+
     pub(crate) fn owner(&self) -> &Owner {
         &self.owner
     }
@@ -425,7 +458,7 @@ impl SecretsManager {
     /// A handle for another account and Region, which acts for nobody.
     pub(crate) fn with_tenant(&self, tenant: &Arc<Tenant>) -> Self {
         let (inner, tenant) = (Arc::clone(&self.inner), Arc::clone(tenant));
-        Self { inner, tenant, owner: Owner::default(), request_id: None }
+        Self { inner, tenant, owner: Owner::default(), caller: None, request_id: None }
     }
 
     /// Does what is due in the whole store. See [`Inner::maintain`].

@@ -4,10 +4,11 @@
 
 use chrono::TimeDelta;
 use strongroom::{
-    BatchGetSecretValueRequest, CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest,
-    DescribeSecretRequest, Filter, FilterKey, GetSecretValueRequest, ListSecretVersionIdsRequest, ListSecretsRequest,
+    BatchGetSecretValueRequest, CancelRotateSecretRequest, CreateSecretRequest, DeleteResourcePolicyRequest,
+    DeleteSecretRequest, DescribeSecretRequest, Filter, FilterKey, GetResourcePolicyRequest, GetSecretValueRequest,
+    ListResourcePoliciesRequest, ListSecretVersionIdsRequest, ListSecretsRequest, PutResourcePolicyRequest,
     RestoreSecretRequest, Result, RotateSecretRequest, Tag, TagResourceRequest, UntagResourceRequest,
-    UpdateSecretRequest,
+    UpdateSecretRequest, ValidateResourcePolicyRequest,
 };
 
 use crate::fixture::{
@@ -108,6 +109,11 @@ fn a_scheduled_secret_refuses_all_but_looking_restoring_and_purging() {
             |f| f.secrets.get_secret_value(GetSecretValueRequest::new("app").version_id(token(1))).map(drop),
             Some(MARKED),
         ),
+        (
+            "S4 GetResourcePolicy",
+            |f| f.secrets.get_resource_policy(GetResourcePolicyRequest::new("app")).map(drop),
+            Some(MARKED),
+        ),
         ("S5 UpdateSecretVersionStage", |f| f.move_label("app", "label", None, Some(1)), Some(MARKED)),
         (
             "S6 UpdateSecret",
@@ -130,6 +136,29 @@ fn a_scheduled_secret_refuses_all_but_looking_restoring_and_purging() {
         (
             "S8 CancelRotateSecret",
             |f| f.secrets.cancel_rotate_secret(CancelRotateSecretRequest::new("app")).map(drop),
+            Some(MARKED),
+        ),
+        (
+            "S9 PutResourcePolicy",
+            |f| f.secrets.put_resource_policy(PutResourcePolicyRequest::new("app", "{}")).map(drop),
+            Some(MARKED),
+        ),
+        (
+            "S9 DeleteResourcePolicy",
+            |f| f.secrets.delete_resource_policy(DeleteResourcePolicyRequest::new("app")).map(drop),
+            Some(MARKED),
+        ),
+        (
+            "S9 ListResourcePolicies",
+            |f| f.secrets.list_resource_policies(ListResourcePoliciesRequest::new("app")).map(drop),
+            Some(MARKED),
+        ),
+        (
+            "S9 ValidateResourcePolicy",
+            |f| {
+                let request = ValidateResourcePolicyRequest::new("{}").secret_id("app");
+                f.secrets.validate_resource_policy(request).map(drop)
+            },
             Some(MARKED),
         ),
         ("S11 DescribeSecret", |f| f.secrets.describe_secret(DescribeSecretRequest::new("app")).map(drop), None),

@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 
 use strongroom::{
-    BatchGetSecretValueRequest, CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest,
-    DescribeSecretRequest, GetSecretValueRequest, ListSecretVersionIdsRequest, PutSecretValueRequest,
+    BatchGetSecretValueRequest, CancelRotateSecretRequest, CreateSecretRequest, DeleteResourcePolicyRequest,
+    DeleteSecretRequest, DescribeSecretRequest, GetResourcePolicyRequest, GetSecretValueRequest,
+    ListResourcePoliciesRequest, ListSecretVersionIdsRequest, PutResourcePolicyRequest, PutSecretValueRequest,
     RestoreSecretRequest, Result, SecretsManager, Tag, TagResourceRequest, UntagResourceRequest, UpdateSecretRequest,
-    UpdateSecretVersionStageRequest,
+    UpdateSecretVersionStageRequest, ValidateResourcePolicyRequest,
 };
 
 use crate::fixture::{CURRENT, Fixture, INVALID_NAME, NOT_FOUND, Refusal, creation, refused, rotating, token};
@@ -18,7 +19,7 @@ type Answer = Option<(String, String)>;
 type Call = fn(&SecretsManager, &str) -> Result<Answer>;
 
 /// Every operation that takes a `SecretId`, each on a secret whose version 1 is current.
-const OPERATIONS: [(&str, Call); 12] = [
+const OPERATIONS: [(&str, Call); 17] = [
     ("DescribeSecret", |secrets, id| {
         secrets.describe_secret(DescribeSecretRequest::new(id)).map(|answer| Some((answer.arn, answer.name)))
     }),
@@ -62,7 +63,29 @@ const OPERATIONS: [(&str, Call); 12] = [
         let request = CancelRotateSecretRequest::new(id);
         secrets.cancel_rotate_secret(request).map(|answer| Some((answer.arn, answer.name)))
     }),
+    ("PutResourcePolicy", |secrets, id| {
+        secrets
+            .put_resource_policy(PutResourcePolicyRequest::new(id, POLICY))
+            .map(|answer| Some((answer.arn, answer.name)))
+    }),
+    ("GetResourcePolicy", |secrets, id| {
+        secrets.get_resource_policy(GetResourcePolicyRequest::new(id)).map(|answer| Some((answer.arn, answer.name)))
+    }),
+    ("DeleteResourcePolicy", |secrets, id| {
+        secrets
+            .delete_resource_policy(DeleteResourcePolicyRequest::new(id))
+            .map(|answer| Some((answer.arn, answer.name)))
+    }),
+    ("ListResourcePolicies", |secrets, id| {
+        secrets.list_resource_policies(ListResourcePoliciesRequest::new(id)).map(|_| None)
+    }),
+    ("ValidateResourcePolicy", |secrets, id| {
+        secrets.validate_resource_policy(ValidateResourcePolicyRequest::new(POLICY).secret_id(id)).map(|_| None)
+    }),
 ];
+
+const POLICY: &str =
+    r#"{"Statement": {"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "*", "Resource": "*"}}"#;
 
 /// The random end of a complete ARN.
 fn suffix(arn: &str) -> &str {

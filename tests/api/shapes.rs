@@ -4,16 +4,18 @@
 //! "Length Constraints".
 
 use strongroom::{
-    CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest,
-    GetRandomPasswordRequest, GetSecretValueRequest, ListSecretVersionIdsRequest, PutSecretValueRequest,
+    CancelRotateSecretRequest, CreateSecretRequest, DeleteResourcePolicyRequest, DeleteSecretRequest,
+    DescribeSecretRequest, GetRandomPasswordRequest, GetResourcePolicyRequest, GetSecretValueRequest,
+    ListResourcePoliciesRequest, ListSecretVersionIdsRequest, PutResourcePolicyRequest, PutSecretValueRequest,
     RestoreSecretRequest, Result, SecretsManager, Tag, TagResourceRequest, UntagResourceRequest, UpdateSecretRequest,
-    UpdateSecretVersionStageRequest,
+    UpdateSecretVersionStageRequest, ValidateResourcePolicyRequest,
 };
 
 use crate::fixture::{Fixture, error, refused, rotating, token};
 
 const VALIDATION: &str = "ValidationException";
 const NOT_FOUND: &str = "ResourceNotFoundException";
+const MALFORMED: &str = "MalformedPolicyDocumentException";
 
 /// A text member of a request: its path, its limits in characters, and a call that brings it for the secret `app`.
 struct Member {
@@ -54,6 +56,7 @@ const TEXT: (usize, usize) = (0, 2_048);
 const TYPE: (usize, usize) = (0, 256);
 const LABEL: (usize, usize) = (1, 256);
 const TAG_KEY: (usize, usize) = (1, 128);
+const POLICY: (usize, usize) = (1, 20_480);
 
 fn members() -> Vec<Member> {
     let mut all = request_members();
@@ -116,6 +119,12 @@ fn request_members() -> Vec<Member> {
         member("TagResource", "tags.1.member.value", (0, 256), None, |s, text| {
             s.tag_resource(TagResourceRequest::new("app", [Tag::new("k", text)]))
         }),
+        member("PutResourcePolicy", "resourcePolicy", POLICY, Some(MALFORMED), |s, text| {
+            s.put_resource_policy(PutResourcePolicyRequest::new("app", text)).map(drop)
+        }),
+        member("ValidateResourcePolicy", "resourcePolicy", POLICY, Some(MALFORMED), |s, text| {
+            s.validate_resource_policy(ValidateResourcePolicyRequest::new(text)).map(drop)
+        }),
         member("UntagResource", "tagKeys.2.member", TAG_KEY, None, |s, text| {
             s.untag_resource(UntagResourceRequest::new("app", ["k", text]))
         }),
@@ -141,6 +150,19 @@ fn secret_ids() -> Vec<Member> {
         secret_id("RotateSecret", |s, id| s.rotate_secret(rotating(id, 9)).map(drop)),
         secret_id("CancelRotateSecret", |s, id| s.cancel_rotate_secret(CancelRotateSecretRequest::new(id)).map(drop)),
         secret_id("TagResource", |s, id| s.tag_resource(TagResourceRequest::new(id, [Tag::new("k", "v")]))),
+        secret_id("PutResourcePolicy", |s, id| {
+            s.put_resource_policy(PutResourcePolicyRequest::new(id, "{}")).map(drop)
+        }),
+        secret_id("GetResourcePolicy", |s, id| s.get_resource_policy(GetResourcePolicyRequest::new(id)).map(drop)),
+        secret_id("DeleteResourcePolicy", |s, id| {
+            s.delete_resource_policy(DeleteResourcePolicyRequest::new(id)).map(drop)
+        }),
+        secret_id("ListResourcePolicies", |s, id| {
+            s.list_resource_policies(ListResourcePoliciesRequest::new(id)).map(drop)
+        }),
+        secret_id("ValidateResourcePolicy", |s, id| {
+            s.validate_resource_policy(ValidateResourcePolicyRequest::new("{}").secret_id(id)).map(drop)
+        }),
         secret_id("UntagResource", |s, id| s.untag_resource(UntagResourceRequest::new(id, ["k"]))),
     ]
 }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use strongroom::{
-    DescribeSecretRequest, DescribeSecretResponse, ExportOptions, GetSecretValueRequest, ListSecretVersionIdsRequest,
-    ListSecretsRequest, RestoreSecretRequest, RotationStatus, SecretStore, SecretVersionsListEntry, SecretsManager,
-    Tag, Timestamp,
+    DescribeSecretRequest, DescribeSecretResponse, ExportOptions, GetResourcePolicyRequest, GetSecretValueRequest,
+    ListResourcePoliciesRequest, ListSecretVersionIdsRequest, ListSecretsRequest, RestoreSecretRequest, RotationStatus,
+    SecretStore, SecretVersionsListEntry, SecretsManager, Tag, Timestamp,
 };
 
 use crate::fixture::Hex;
@@ -34,6 +34,8 @@ pub(crate) struct Secret {
     pub(crate) owning_service: Option<String>,
     pub(crate) primary_region: Option<String>,
     pub(crate) rotation: Option<Rotation>,
+    /// Names and documents, as they are listed.
+    pub(crate) policies: Vec<(String, String)>,
     /// In order of their ids.
     pub(crate) versions: Vec<Version>,
 }
@@ -222,6 +224,24 @@ fn versions(manager: &SecretsManager, name: &str) -> strongroom::Result<Vec<Secr
     }
 }
 
+/// All policies, page by page.
+fn policies(manager: &SecretsManager, name: &str) -> strongroom::Result<Vec<(String, String)>> {
+    let (mut policies, mut token) = (Vec::new(), None);
+    loop {
+        let mut request = ListResourcePoliciesRequest::new(name).max_results(1);
+        request.next_token = token;
+        let page = manager.list_resource_policies(request)?;
+        for listed in page.resource_policies {
+            let get = GetResourcePolicyRequest::new(name).policy_name(listed.policy_name.as_str());
+            policies.push((listed.policy_name, manager.get_resource_policy(get)?.resource_policy.unwrap()));
+        }
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(policies);
+        }
+    }
+}
+
 impl Secret {
     pub(crate) fn of(manager: &SecretsManager, name: &str) -> strongroom::Result<Self> {
         let described = manager.describe_secret(DescribeSecretRequest::new(name))?;
@@ -268,6 +288,7 @@ impl Secret {
             owning_service: described.owning_service,
             primary_region: described.primary_region,
             rotation,
+            policies: policies(manager, name)?,
             versions,
         })
     }

@@ -4,10 +4,11 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use strongroom::testing::{ManualClock, RecordingBackend, SeededEntropy};
 use strongroom::{
-    CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, ErrorKind,
-    ExternalSecretRotationMetadataItem, GetSecretValueRequest, PutSecretValueRequest, RestoreSecretRequest,
-    RotateSecretRequest, RotationCall, RotationError, RotationFunction, RotationRules, RotationStep, SecretBytes,
-    SecretStore, SecretsManager, StaticKey, Tag, UpdateSecretRequest, UpdateSecretVersionStageRequest,
+    CancelRotateSecretRequest, CreateSecretRequest, DeleteResourcePolicyRequest, DeleteSecretRequest,
+    DescribeSecretRequest, ErrorKind, ExternalSecretRotationMetadataItem, GetSecretValueRequest,
+    PutResourcePolicyRequest, PutSecretValueRequest, RestoreSecretRequest, RotateSecretRequest, RotationCall,
+    RotationError, RotationFunction, RotationRules, RotationStep, SecretBytes, SecretStore, SecretsManager, StaticKey,
+    Tag, UpdateSecretRequest, UpdateSecretVersionStageRequest,
 };
 
 use crate::contents::{Contents, Secret, Value, Version};
@@ -40,6 +41,14 @@ pub(crate) fn golden() -> (Records, Contents) {
 /// A token, and so the id of a version: 32 characters.
 fn id(number: u32) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
+}
+
+/// A policy for one reader, or for everybody, with white space and a name that are to be kept.
+fn policy(reader: &str) -> String {
+    let statement = r#""Sid": "größer, 秘密",  "Effect" :"Allow", "Action": "secretsmanager:GetSecretValue""#;
+    format!(
+        "\n{{\"Statement\":\r\n\t{{{statement}, \"Resource\": \"*\", \"Principal\": {{\"AWS\": \"{reader}\"}} }}}} \n"
+    )
 }
 
 /// Everything that a store of format 1 can hold by way of its API.
@@ -80,6 +89,13 @@ fn write(clock: &ManualClock, store: &SecretStore) -> strongroom::Result<()> {
     tick();
     main.put_secret_value(PutSecretValueRequest::new("binary", &[0]).client_request_token(id(7)))?;
 
+    // Policies: in the middle of it all, one that is replaced, and one that is taken away again.
+    main.put_resource_policy(PutResourcePolicyRequest::new("db/main", policy("arn:aws:iam::444455556666:user/first")))?;
+    main.put_resource_policy(PutResourcePolicyRequest::new("db/main", policy("444455556666")))?;
+    main.put_resource_policy(PutResourcePolicyRequest::new("without-value", policy("*")))?;
+    main.put_resource_policy(PutResourcePolicyRequest::new("binary", policy("*")))?;
+    main.delete_resource_policy(DeleteResourcePolicyRequest::new("binary"))?;
+
     // Versions under one key, the same versions under a second key, one more under the second.
     main.create_secret(
         CreateSecretRequest::new("two-keys").client_request_token(id(8)).secret_string("under the default"),
@@ -105,6 +121,9 @@ fn write(clock: &ManualClock, store: &SecretStore) -> strongroom::Result<()> {
 
     for (name, days) in [("scheduled", 7), ("scheduled-later", 30), ("restored", 14)] {
         main.create_secret(CreateSecretRequest::new(name).secret_string(format!("the value of {name}")))?;
+        if days < 30 {
+            main.put_resource_policy(PutResourcePolicyRequest::new(name, policy(&format!("{days:012}"))))?;
+        }
         tick();
         main.delete_secret(DeleteSecretRequest::new(name).recovery_window_in_days(days))?;
     }
@@ -292,6 +311,16 @@ fn the_golden_store_holds_what_its_story_says() {
     let days = |name: &str| (find(name).deleted.unwrap() - find(name).last_changed) / 86_400_000;
     assert_eq!((days("scheduled"), days("scheduled-later")), (7, 30));
     assert_eq!(find("restored").deleted, None);
+    for (name, reader) in [
+        ("db/main", "444455556666"),
+        ("without-value", "*"),
+        ("scheduled", "000000000007"),
+        ("restored", "000000000014"),
+    ] {
+        assert_eq!(find(name).policies, [("default".to_owned(), policy(reader))], "{name}");
+    }
+    let has_none = |name: &str| find(name).policies.is_empty();
+    assert!(has_none("binary") && has_none("scheduled-later") && has_none("described"));
     for (account, region) in [("444455556666", "eu-central-1"), ("444455556666", "us-gov-west-1")] {
         let other = expected.secrets.iter().find(|s| s.account == account && s.region == region).unwrap();
         assert_eq!((other.name.as_str(), &other.versions[0].value), ("db/main", &text(&format!("{account} {region}"))));

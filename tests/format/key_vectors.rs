@@ -400,7 +400,9 @@ fn what_a_long_operation_remembers() {
 #[test]
 fn secrets_are_written_as_the_script_writes_them() {
     let secrets = vectors().secrets;
-    assert_eq!(secrets.iter().filter(|secret| secret.name.starts_with("rotates/")).count(), 6);
+    for (prefix, count) in [("rotates/", 6), ("governed/", 3)] {
+        assert_eq!(secrets.iter().filter(|secret| secret.name.starts_with(prefix)).count(), count, "{prefix}");
+    }
     for Secret { name, plain } in secrets {
         let written = fuzzing::encode_again("secret", &plain).unwrap_or_else(|| panic!("{name} cannot be read"));
         assert_eq!(Hex(written), plain, "{name}");

@@ -19,6 +19,7 @@ mod golden;
 mod header;
 mod insider;
 mod key_vectors;
+mod policies;
 mod rotating;
 mod rotation;
 mod script;

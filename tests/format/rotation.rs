@@ -62,7 +62,7 @@ fn a_change_that_the_script_has_begun_is_finished_by_the_engine() {
     let shared = recording(&before);
     let store = builder(shared.clone(), 7).open().unwrap();
     let report = store.rotate_root_key(&mut |_| {}).unwrap();
-    assert_eq!((report.generation, report.secrets, report.was_resumed), (256, 9, true));
+    assert_eq!((report.generation, report.secrets, report.was_resumed), (256, 11, true));
     store.close().unwrap();
     let after = records(&shared);
     assert_eq!(marks(&after), [0]);

@@ -157,7 +157,7 @@ def as_expected(secret, versions):
     out = {member: secret[member] for member in same}
     out |= {"last_changed": secret["changed"], "last_accessed": secret["accessed"], "deleted": secret["deletion"]}
     out |= {"owning_service": secret["owner"], "primary_region": secret["primary"], "versions": versions}
-    return out | {"rotation": rotation_as_expected(secret["rotation"])}
+    return out | {"rotation": rotation_as_expected(secret["rotation"]), "policies": secret["policies"]}
 
 
 def rotation_as_expected(rotation):
@@ -293,7 +293,7 @@ def secret(name, account="111122223333", region="eu-central-1", **members):
     out = {"account": account, "region": region, "uid": fixed(f"uid of {name} {account}", 16), "name": name, "arn": arn}
     out |= {"description": None, "kms_key_id": None, "type": None, "tags": None, "created": NOW - 5000}
     out |= {"changed": NOW - 4000, "accessed": None, "deletion": None, "owner": None, "primary": None}
-    out["rotation"] = None
+    out |= {"rotation": None, "policies": []}
     return out | {"keys": [default], "versions": [], "labels": []} | members
 
 
@@ -372,6 +372,37 @@ def cases():
             ["x" * 4096],
         ),
         *rotating(),
+        *governed(),
+    ]
+
+
+def policy(effect, principal, action="secretsmanager:GetSecretValue", before="", after=""):
+    """A document of one statement, with white space of one's choice."""
+    statement = f'{{"Effect": "{effect}", "Principal": {principal}, "Action": "{action}", "Resource": "*"}}'
+    return f'{before}{{"Version": "2012-10-17",{before}"Statement": [{statement}]}}{after}'
+
+
+def governed():
+    """Secrets with policies, with the values of their versions."""
+    current = [("AWSCURRENT", 0)]
+    reader = '{"AWS": "arn:aws:iam::444455556666:role/readers/nightly"}'
+    documents = [
+        ["default", policy("Allow", reader, before=" \t\r\n", after="\n" * 300)],
+        ["CrossAccount", policy("Deny", '"*"', "secretsmanager:Delete*")],
+        ["a-Replica_1", policy("Allow", '{"AWS": "444455556666"}', "secretsmanager:*")],
+    ]
+    sid = '{"Statement": {"Sid": "größer, 秘密", "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}'
+    return [
+        (
+            secret("governed/by-many", policies=documents, versions=[version(90, TEXT)], labels=current),
+            ["who may read it is written down"],
+        ),
+        (secret("governed/by-service", policies=documents[1:2], owner="rds", keys=[]), []),
+        (
+            secret("governed/scheduled", policies=[["default", sid]], changed=NOW, deletion=NOW + 9 * DAY)
+            | {"versions": [version(91, TEXT)], "labels": current},
+            ["may be restored with its policy"],
+        ),
     ]
 
 
@@ -515,6 +546,7 @@ def written_in_a_change():
     """A store whose root key is being changed: some secrets have gone over, some versions have gone before theirs."""
     writer = Writer("changing", 256, has_former=True)
     moved = "plain", "empty", "other/tenant", "scheduled-too", "rotates/everything", "rotates/scheduled"
+    moved += ("governed/by-many",)
     going = "everything", "many", "rotates/waits"
 
     def generations_of(s, i):

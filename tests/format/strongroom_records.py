@@ -80,6 +80,7 @@ def encode_secret(s):
     out += signed(s["created"]) + signed(s["changed"])
     out += optional(signed, s["accessed"]) + optional(signed, s["deletion"])
     out += optional(text, s["owner"]) + optional(text, s["primary"]) + optional(encode_rotation, s["rotation"])
+    out += listed(lambda policy: text(policy[0]) + text(policy[1]), s["policies"])
     out += varint(s.get("made", len(s["versions"])))
     numbered = [{"number": i} | version for i, version in enumerate(s["versions"], 1)]
     out += listed(encode_key, s["keys"]) + listed(encode_version, numbered)
@@ -126,7 +127,12 @@ def decode_secret(plain):
     s |= {"created": b.signed(), "changed": b.signed()}
     s |= {"accessed": b.optional(b.signed), "deletion": b.optional(b.signed)}
     s |= {"owner": b.optional(b.text), "primary": b.optional(b.text)}
-    s |= {"rotation": b.optional(lambda: decode_rotation(b)), "made": b.varint()}
+    s["rotation"] = b.optional(lambda: decode_rotation(b))
+    s["policies"] = b.listed(lambda: [b.text(), b.text()])
+    places = [(name != "default", name.encode()) for name, _document in s["policies"]]
+    if any(a >= b for a, b in zip(places, places[1:])):
+        raise Refused("policies that are not in order")
+    s["made"] = b.varint()
     s["keys"] = b.listed(
         lambda: {
             "given": b.optional(b.text),

@@ -19,7 +19,7 @@ import sys
 import uuid
 
 from forgeries import fixed, frame_vectors, salamander, spliced_vectors
-from stored import read_closed, read_store, rotating, written_in_a_change, written_store
+from stored import governed, read_closed, read_store, rotating, written_in_a_change, written_store
 from strongroom_files import advanced_anchor, new_anchor, store_seal
 from strongroom_format import (
     LABELS,
@@ -296,8 +296,9 @@ def job_vectors():
 
 
 def secret_vectors():
-    """Plaintexts of the secrets in the written stores that rotate, or did."""
-    return [{"name": secret["name"], "plain": encode_secret(secret).hex()} for secret, _values in rotating()]
+    """Plaintexts of the secrets in the written stores that rotate, or did, or have policies."""
+    chosen = [*rotating(), *governed()]
+    return [{"name": secret["name"], "plain": encode_secret(secret).hex()} for secret, _values in chosen]
 
 
 def set_hash_vectors():

@@ -100,6 +100,7 @@ impl World {
             accessed: None,
             deleted: None,
             rotation: None,
+            policies: std::collections::BTreeMap::new(),
             made: 0,
             versions: Vec::new(),
         };

@@ -2,6 +2,8 @@
 
 pub(crate) const LABELS: &str = "A secret can have at most 20 staging labels over all its versions.";
 pub(crate) const TAGS: &str = "A secret can have at most 50 tags.";
+pub(crate) const PUT_OTHER_POLICY: &str = "You can only attach the resource policy with the name default.";
+pub(crate) const DELETE_OTHER_POLICY: &str = "You can only delete the resource policy with the name default.";
 pub(crate) const NO_VERSION: &str = "You must provide RemoveFromVersionId, MoveToVersionId, or both.";
 
 pub(crate) fn secrets(max: usize) -> String {
@@ -45,5 +47,5 @@ pub(crate) fn elsewhere(stage: &str, holder: Option<&String>) -> String {
 
 /// How much of a refused value a message repeats.
 pub(crate) fn value_shown(value: &str) -> String {
-    value.chars().take(8192).collect()
+    value.chars().take(24_576).collect()
 }

@@ -249,6 +249,8 @@ impl<'a> Run<'a> {
             for secret in secrets {
                 let id = secret.arn.clone();
                 self.compare(tenant, Request::DescribeSecret { id: id.clone() })?;
+                self.compare(tenant, Request::GetResourcePolicy { id: id.clone(), name: None })?;
+                self.compare(tenant, Request::ListResourcePolicies { id: id.clone(), max: None, next: None })?;
                 let deprecated = Some(true);
                 let (max, mut next) = (None, None);
                 loop {

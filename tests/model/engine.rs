@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 use strongroom::{
-    BatchGetSecretValueRequest, CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest,
-    DescribeSecretRequest, Error, FilterKey, GetRandomPasswordRequest, GetSecretValueRequest,
-    ListSecretVersionIdsRequest, ListSecretsRequest, PutSecretValueRequest, RestoreSecretRequest, RotateSecretRequest,
-    RotationCall, RotationError, RotationFunction, RotationRules, RotationStep, SecretBytes, SecretString,
-    SecretsManager, SortBy, SortOrder, Tag, TagResourceRequest, Timestamp, UntagResourceRequest, UpdateSecretRequest,
-    UpdateSecretVersionStageRequest,
+    BatchGetSecretValueRequest, CancelRotateSecretRequest, CreateSecretRequest, DeleteResourcePolicyRequest,
+    DeleteResourcePolicyResponse, DeleteSecretRequest, DescribeSecretRequest, Error, FilterKey,
+    GetRandomPasswordRequest, GetResourcePolicyRequest, GetSecretValueRequest, ListResourcePoliciesRequest,
+    ListSecretVersionIdsRequest, ListSecretsRequest, PutResourcePolicyRequest, PutResourcePolicyResponse,
+    PutSecretValueRequest, RestoreSecretRequest, RotateSecretRequest, RotationCall, RotationError, RotationFunction,
+    RotationRules, RotationStep, SecretBytes, SecretString, SecretsManager, SortBy, SortOrder, Tag, TagResourceRequest,
+    Timestamp, UntagResourceRequest, UpdateSecretRequest, UpdateSecretVersionStageRequest,
+    ValidateResourcePolicyRequest, ValidationErrorsEntry,
 };
 
 use crate::model::{Failure, Outcome};
@@ -113,6 +115,47 @@ pub(crate) fn call(secrets: &SecretsManager, request: &Request) -> Outcome {
             secrets
                 .rotate_secret(rotate)
                 .map(|done| json!({ "ARN": done.arn, "Name": done.name, "VersionId": done.version_id }))
+        }
+        Request::PutResourcePolicy { id, policy, name, block } => {
+            let mut put = PutResourcePolicyRequest::new(id, policy);
+            (put.policy_name, put.block_public_policy) = (name, block);
+            let named = |done: PutResourcePolicyResponse| json!({ "ARN": done.arn, "Name": done.name, "PolicyName": done.policy_name });
+            secrets.put_resource_policy(put).map(named)
+        }
+        Request::GetResourcePolicy { id, name } => {
+            let mut get = GetResourcePolicyRequest::new(id);
+            get.policy_name = name;
+            secrets.get_resource_policy(get).map(|done| {
+                let mut out = json!({ "ARN": done.arn, "Name": done.name, "PolicyName": done.policy_name });
+                with(&mut out, "ResourcePolicy", done.resource_policy);
+                out
+            })
+        }
+        Request::DeleteResourcePolicy { id, name } => {
+            let mut delete = DeleteResourcePolicyRequest::new(id);
+            delete.policy_name = name;
+            let named = |done: DeleteResourcePolicyResponse| json!({ "ARN": done.arn, "Name": done.name, "PolicyName": done.policy_name });
+            secrets.delete_resource_policy(delete).map(named)
+        }
+        Request::ListResourcePolicies { id, max, next } => {
+            let mut list = ListResourcePoliciesRequest::new(id);
+            (list.max_results, list.next_token) = (max, next);
+            secrets.list_resource_policies(list).map(|done| {
+                let names =
+                    done.resource_policies.into_iter().map(|policy| json!({ "PolicyName": policy.policy_name }));
+                let mut out = json!({ "ResourcePolicies": names.collect::<Vec<_>>() });
+                with(&mut out, "NextToken", done.next_token);
+                out
+            })
+        }
+        Request::ValidateResourcePolicy { id, policy } => {
+            let mut validate = ValidateResourcePolicyRequest::new(policy);
+            validate.secret_id = id;
+            secrets.validate_resource_policy(validate).map(|done| {
+                let shown = |entry: ValidationErrorsEntry| json!({ "CheckName": entry.check_name, "ErrorMessage": entry.error_message });
+                let errors: Vec<_> = done.validation_errors.into_iter().map(shown).collect();
+                json!({ "PolicyValidationPassed": done.policy_validation_passed, "ValidationErrors": errors })
+            })
         }
         Request::CancelRotateSecret { id } => {
             secrets.cancel_rotate_secret(CancelRotateSecretRequest::new(id)).map(|done| {

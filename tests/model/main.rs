@@ -21,6 +21,7 @@ mod filters;
 mod model;
 mod operations;
 mod passwords;
+mod policies;
 mod reads;
 mod request;
 mod resolve;
@@ -108,6 +109,8 @@ fn in_memory_the_engine_answers_as_the_reference_model_does() {
         "ResourceNotFoundException",
         "ResourceExistsException",
         "LimitExceededException",
+        "MalformedPolicyDocumentException",
+        "PublicPolicyException",
     ] {
         assert!(counts.by_code.get(code).is_some_and(|count| *count >= 10), "{code} must occur");
     }

@@ -4,6 +4,8 @@
 //! It shares no code with the engine. What is random (ARNs, generated version ids, passwords, page tokens) is learned
 //! from the engine's response, after a check that it is possible.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::request::{Given, Request};
@@ -75,6 +77,7 @@ pub(crate) struct Secret {
     pub(crate) accessed: Option<i64>,
     pub(crate) deleted: Option<i64>,
     pub(crate) rotation: Option<Rotation>,
+    pub(crate) policies: BTreeMap<String, String>,
     /// Versions made so far, gone ones too.
     pub(crate) made: i64,
     /// In the order in which they were made, which is the order of lists also if the clock went backwards.
@@ -177,6 +180,13 @@ impl World {
                 self.rotate_secret(tenant, &id, token, function, days, immediately, learned)
             }
             Request::CancelRotateSecret { id } => self.cancel_rotate_secret(tenant, &id),
+            Request::PutResourcePolicy { id, policy, name, block } => {
+                self.put_resource_policy(tenant, &id, &policy, &name, block)
+            }
+            Request::GetResourcePolicy { id, name } => self.get_resource_policy(tenant, &id, &name),
+            Request::DeleteResourcePolicy { id, name } => self.delete_resource_policy(tenant, &id, &name),
+            Request::ListResourcePolicies { id, max, next } => self.list_resource_policies(tenant, &id, max, &next),
+            Request::ValidateResourcePolicy { id, policy } => self.validate_resource_policy(tenant, &id, &policy),
         }
     }
 

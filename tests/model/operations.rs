@@ -406,6 +406,39 @@ fn rotate() -> BoxedStrategy<Request> {
         .boxed()
 }
 
+fn policy() -> BoxedStrategy<String> {
+    mostly(vec![
+        // Half of them can be attached.
+        (10, select(crate::policies::TEXTS[..4].to_vec()).prop_map(|(text, _)| text.to_owned()).boxed()),
+        (10, select(crate::policies::TEXTS.to_vec()).prop_map(|(text, _)| text.to_owned()).boxed()),
+        (5, Just(crate::policies::TEXTS[2].0.to_owned()).boxed()),
+        (1, long(&[0, 20_481])),
+    ])
+}
+
+fn policy_name() -> BoxedStrategy<Option<String>> {
+    let some = mostly(vec![(6, text(&["default"])), (2, text(&["other", "Default", "a b", ""])), (1, long(&[64, 65]))]);
+    weighted(0.3, some).boxed()
+}
+
+/// Operations on resource policies.
+fn governing() -> BoxedStrategy<Request> {
+    let put = (id(), policy(), policy_name(), of(any::<bool>()))
+        .prop_map(|(id, policy, name, block)| Request::PutResourcePolicy { id, policy, name, block });
+    let delete = (id(), policy_name()).prop_map(|(id, name)| Request::DeleteResourcePolicy { id, name });
+    let get = (id(), policy_name()).prop_map(|(id, name)| Request::GetResourcePolicy { id, name });
+    let list = (id(), max(), next()).prop_map(|(id, max, next)| Request::ListResourcePolicies { id, max, next });
+    let validate = (of(id()), policy()).prop_map(|(id, policy)| Request::ValidateResourcePolicy { id, policy });
+    Union::new_weighted(vec![
+        (8, put.boxed()),
+        (3, delete.boxed()),
+        (3, get.boxed()),
+        (3, list.boxed()),
+        (3, validate.boxed()),
+    ])
+    .boxed()
+}
+
 fn request() -> BoxedStrategy<Request> {
     let create = (new_name(), value(), metadata(), of(tags()))
         .prop_map(|(name, value, metadata, tags)| Request::CreateSecret { name, value, metadata, tags });
@@ -442,6 +475,7 @@ fn request() -> BoxedStrategy<Request> {
         (3, password().prop_map(Request::GetRandomPassword).boxed()),
         (16, rotate()),
         (4, id().prop_map(|id| Request::CancelRotateSecret { id }).boxed()),
+        (14, governing()),
     ])
     .boxed()
 }

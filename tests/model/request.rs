@@ -138,10 +138,33 @@ pub(crate) enum Request {
     CancelRotateSecret {
         id: String,
     },
+    PutResourcePolicy {
+        id: String,
+        policy: String,
+        name: Option<String>,
+        block: Option<bool>,
+    },
+    GetResourcePolicy {
+        id: String,
+        name: Option<String>,
+    },
+    DeleteResourcePolicy {
+        id: String,
+        name: Option<String>,
+    },
+    ListResourcePolicies {
+        id: String,
+        max: Option<i32>,
+        next: Option<String>,
+    },
+    ValidateResourcePolicy {
+        id: Option<String>,
+        policy: String,
+    },
 }
 
 /// The operations, in the order in which they are reported.
-pub(crate) const OPERATIONS: [&str; 16] = [
+pub(crate) const OPERATIONS: [&str; 21] = [
     "CreateSecret",
     "GetSecretValue",
     "BatchGetSecretValue",
@@ -158,6 +181,11 @@ pub(crate) const OPERATIONS: [&str; 16] = [
     "GetRandomPassword",
     "RotateSecret",
     "CancelRotateSecret",
+    "PutResourcePolicy",
+    "GetResourcePolicy",
+    "DeleteResourcePolicy",
+    "ListResourcePolicies",
+    "ValidateResourcePolicy",
 ];
 
 impl Request {
@@ -179,6 +207,11 @@ impl Request {
             Self::GetRandomPassword(_) => "GetRandomPassword",
             Self::RotateSecret { .. } => "RotateSecret",
             Self::CancelRotateSecret { .. } => "CancelRotateSecret",
+            Self::PutResourcePolicy { .. } => "PutResourcePolicy",
+            Self::GetResourcePolicy { .. } => "GetResourcePolicy",
+            Self::DeleteResourcePolicy { .. } => "DeleteResourcePolicy",
+            Self::ListResourcePolicies { .. } => "ListResourcePolicies",
+            Self::ValidateResourcePolicy { .. } => "ValidateResourcePolicy",
         }
     }
 
@@ -196,8 +229,13 @@ impl Request {
             | Self::RestoreSecret { id }
             | Self::RotateSecret { id, .. }
             | Self::CancelRotateSecret { id }
+            | Self::PutResourcePolicy { id, .. }
+            | Self::GetResourcePolicy { id, .. }
+            | Self::DeleteResourcePolicy { id, .. }
+            | Self::ListResourcePolicies { id, .. }
             | Self::TagResource { id, .. }
             | Self::UntagResource { id, .. } => Some(id),
+            Self::ValidateResourcePolicy { id, .. } => id.as_mut(),
             Self::BatchGetSecretValue { .. } | Self::ListSecrets(_) | Self::GetRandomPassword(_) => None,
         }
     }
@@ -227,7 +265,8 @@ impl Request {
         match self {
             Self::ListSecrets(Listing { next, .. })
             | Self::BatchGetSecretValue { next, .. }
-            | Self::ListSecretVersionIds { next, .. } => Some(next),
+            | Self::ListSecretVersionIds { next, .. }
+            | Self::ListResourcePolicies { next, .. } => Some(next),
             _ => None,
         }
     }

@@ -78,6 +78,15 @@ impl Shape {
         self
     }
 
+    pub(crate) fn policy_name(mut self, name: &Option<String>) -> Self {
+        let Some(name) = name else { return self };
+        self = self.text("policyName", name, 1, 64);
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+            self.violated(Some(name), "policyName", r"satisfy regular expression pattern: [0-9A-Za-z\-\_]+".into());
+        }
+        self
+    }
+
     pub(crate) fn number(mut self, path: &str, number: Option<i64>, min: i64, max: i64) -> Self {
         if let Some(number) = number {
             if number < min {

@@ -13,11 +13,16 @@ const SECOND: &str = "22222222-2222-4222-8222-222222222222";
 /// `$ARN` stands for the ARN of the secret.
 type Row = (&'static str, Value, Value, Value, Option<(&'static str, &'static str)>);
 
+/// A policy is no secret: records tell it as it was given.
+const POLICY: &str =
+    r#"{ "Statement": {"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "*", "Resource": "*"}}"#;
+
 const NOT_FOUND: Option<(&str, &str)> =
     Some(("ResourceNotFoundException", "Secrets Manager can't find the specified secret."));
 
 fn rows() -> Vec<Row> {
     let changed = json!({"arn": "$ARN", "name": "db/main"});
+    let governed = json!({"arn": "$ARN", "name": "db/main", "policyName": "default"});
     vec![
         (
             "CreateSecret",
@@ -248,6 +253,68 @@ fn rows() -> Vec<Row> {
         ),
         ("RestoreSecret", json!({"SecretId": "nope"}), json!({"secretId": "nope"}), Value::Null, NOT_FOUND),
         (
+            "PutResourcePolicy",
+            json!({
+                "SecretId": "db/main", "ResourcePolicy": POLICY, "PolicyName": "default", "BlockPublicPolicy": true
+            }),
+            json!({
+                "secretId": "db/main", "resourcePolicy": POLICY, "policyName": "default", "blockPublicPolicy": true
+            }),
+            governed.clone(),
+            None,
+        ),
+        (
+            "PutResourcePolicy",
+            json!({"SecretId": "db/main", "ResourcePolicy": "{ policy"}),
+            json!({"secretId": "db/main", "resourcePolicy": "{ policy"}),
+            Value::Null,
+            Some(("MalformedPolicyDocumentException", "This resource policy contains a syntax error.")),
+        ),
+        ("GetResourcePolicy", json!({"SecretId": "db/main"}), json!({"secretId": "db/main"}), Value::Null, None),
+        (
+            "GetResourcePolicy",
+            json!({"SecretId": "db/main", "PolicyName": "other"}),
+            json!({"secretId": "db/main", "policyName": "other"}),
+            Value::Null,
+            NOT_FOUND,
+        ),
+        (
+            "ListResourcePolicies",
+            json!({"SecretId": "$ARN", "MaxResults": 3}),
+            json!({"secretId": "$ARN", "maxResults": 3}),
+            Value::Null,
+            None,
+        ),
+        (
+            "ListResourcePolicies",
+            json!({"SecretId": "db/main", "NextToken": "made up"}),
+            json!({"secretId": "db/main"}),
+            Value::Null,
+            Some(("InvalidNextTokenException", "The NextToken value is invalid.")),
+        ),
+        (
+            "ValidateResourcePolicy",
+            json!({"SecretId": "db/main", "ResourcePolicy": "{}"}),
+            json!({"secretId": "db/main", "resourcePolicy": "{}"}),
+            Value::Null,
+            None,
+        ),
+        (
+            "ValidateResourcePolicy",
+            json!({"ResourcePolicy": "["}),
+            json!({"resourcePolicy": "["}),
+            Value::Null,
+            Some(("MalformedPolicyDocumentException", "This resource policy contains a syntax error.")),
+        ),
+        ("DeleteResourcePolicy", json!({"SecretId": "db/main"}), json!({"secretId": "db/main"}), governed, None),
+        (
+            "DeleteResourcePolicy",
+            json!({"SecretId": "db/main", "PolicyName": "other"}),
+            json!({"secretId": "db/main", "policyName": "other"}),
+            Value::Null,
+            Some(("InvalidParameterException", "You can only delete the resource policy with the name default.")),
+        ),
+        (
             "DeleteSecret",
             json!({"SecretId": "db/main", "ForceDeleteWithoutRecovery": true}),
             json!({"secretId": "db/main", "forceDeleteWithoutRecovery": true}),
@@ -265,9 +332,12 @@ fn every_operation_leaves_one_record_of_what_was_asked_and_how_it_ended() {
         "BatchGetSecretValue",
         "DescribeSecret",
         "GetRandomPassword",
+        "GetResourcePolicy",
         "GetSecretValue",
+        "ListResourcePolicies",
         "ListSecretVersionIds",
         "ListSecrets",
+        "ValidateResourcePolicy",
     ];
     let (mut arn, mut ids) = (String::new(), BTreeSet::new());
     let rows = rows();
@@ -377,6 +447,7 @@ fn a_request_of_any_size_leaves_a_record_of_bounded_size_that_says_so() {
         ("UntagResource", json!({"SecretId": "a", "TagKeys": many})),
         ("ListSecrets", json!({"Filters": [{"Key": long, "Values": many}]})),
         ("GetRandomPassword", json!({"ExcludeCharacters": long})),
+        ("PutResourcePolicy", json!({"SecretId": "a", "ResourcePolicy": long})),
     ];
     for (operation, body) in rows {
         call(&secrets, operation, &body.to_string());

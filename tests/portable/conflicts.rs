@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use strongroom::{
-    ConflictReason, CreateSecretRequest, DeleteSecretRequest, PutSecretValueRequest, RestoreSecretRequest,
-    SecretsManager, Tag, TagResourceRequest, UntagResourceRequest, UpdateSecretRequest,
+    ConflictReason, CreateSecretRequest, DeleteSecretRequest, PutResourcePolicyRequest, PutSecretValueRequest,
+    RestoreSecretRequest, SecretsManager, Tag, TagResourceRequest, UntagResourceRequest, UpdateSecretRequest,
     UpdateSecretVersionStageRequest,
 };
 
@@ -21,7 +21,7 @@ fn labelled() -> Source {
 #[test]
 fn a_secret_that_has_changed_is_left_as_it_is_and_the_member_is_named() {
     type Change = fn(&SecretsManager);
-    let rows: [(&str, Change); 7] = [
+    let rows: [(&str, Change); 8] = [
         ("Description", |secrets| {
             secrets.update_secret(UpdateSecretRequest::new("small").description("new")).unwrap();
         }),
@@ -30,6 +30,10 @@ fn a_secret_that_has_changed_is_left_as_it_is_and_the_member_is_named() {
         }),
         ("Tags", |secrets| {
             secrets.tag_resource(TagResourceRequest::new("small", [Tag::new("team", "two")])).unwrap();
+        }),
+        ("Policies", |secrets| {
+            let policy = r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}"#;
+            secrets.put_resource_policy(PutResourcePolicyRequest::new("small", policy)).unwrap();
         }),
         ("DeletedDate", |secrets| {
             secrets.delete_secret(DeleteSecretRequest::new("small")).unwrap();

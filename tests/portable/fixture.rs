@@ -8,10 +8,11 @@ use strongroom::testing::{ManualClock, SeededEntropy};
 use strongroom::{
     Backend, CancelRotateSecretRequest, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest,
     DescribeSecretResponse, Error, ErrorKind, ExportOptions, ExportReport, ExternalSecretRotationMetadataItem,
-    GetSecretValueRequest, ImportOptions, ImportReport, KeyProvider, KeyScope, ListSecretVersionIdsRequest,
-    ListSecretsRequest, LocalKeyring, MemoryBackend, PutSecretValueRequest, Result, RotateSecretRequest, RotationCall,
-    RotationError, RotationFunction, RotationRules, RotationStep, SecretStore, SecretsManager, StaticKey, Tag,
-    Timestamp, UpdateSecretRequest, UpdateSecretVersionStageRequest,
+    GetResourcePolicyRequest, GetSecretValueRequest, ImportOptions, ImportReport, KeyProvider, KeyScope,
+    ListSecretVersionIdsRequest, ListSecretsRequest, LocalKeyring, MemoryBackend, PutResourcePolicyRequest,
+    PutSecretValueRequest, Result, RotateSecretRequest, RotationCall, RotationError, RotationFunction, RotationRules,
+    RotationStep, SecretStore, SecretsManager, StaticKey, Tag, Timestamp, UpdateSecretRequest,
+    UpdateSecretVersionStageRequest,
 };
 use tempfile::TempDir;
 
@@ -174,6 +175,13 @@ impl Source {
             put("many", number.to_string().as_str().into(), &[]);
         }
         self.rotate(&secrets);
+        for (name, principal) in [("binary", "*"), ("tags/most", "111122223333"), ("rotates/stuck", "444455556666")] {
+            let policy = format!(
+                "\t{{\"Id\": \"Ünïcödé, 描述 {account}\", \"Statement\":\r\n[{{\"Effect\": \"Allow\", \"Action\": \"*\", \
+                 \"Resource\": \"*\", \"Principal\": {{\"AWS\": \"{principal}\"}}}}]}}\n"
+            );
+            secrets.put_resource_policy(PutResourcePolicyRequest::new(name, policy)).unwrap();
+        }
         create(CreateSecretRequest::new("going").secret_string("restore me"));
         secrets.delete_secret(DeleteSecretRequest::new("going").recovery_window_in_days(30)).unwrap();
         // Noted on the second day, so that the day differs from the day of creation.
@@ -331,6 +339,8 @@ pub(crate) struct Seen {
     pub(crate) versions: Vec<SeenVersion>,
     /// The version that each label reads.
     pub(crate) by_label: BTreeMap<String, String>,
+    /// Its resource policy. Of a secret that is scheduled for deletion nobody is told.
+    pub(crate) policy: Option<String>,
 }
 
 pub(crate) type Picture = BTreeMap<String, Seen>;
@@ -389,7 +399,10 @@ pub(crate) fn see(secrets: &SecretsManager, name: &str) -> Seen {
         }
     }
     let mut by_label = BTreeMap::new();
+    let mut policy = None;
     if described.deleted_date.is_none() {
+        let found = secrets.get_resource_policy(GetResourcePolicyRequest::new(name)).unwrap();
+        policy = found.resource_policy;
         for version in &mut versions {
             version.value = Some(value(secrets, GetSecretValueRequest::new(name).version_id(&version.id)).1);
             for label in &version.labels {
@@ -397,7 +410,7 @@ pub(crate) fn see(secrets: &SecretsManager, name: &str) -> Seen {
             }
         }
     }
-    Seen { described, versions, by_label }
+    Seen { described, versions, by_label, policy }
 }
 
 fn value(secrets: &SecretsManager, request: GetSecretValueRequest) -> (String, Value) {

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use strongroom::CreateSecretRequest;
 
-use crate::fixture::{Server, token};
+use crate::fixture::{Server, policy, token};
 use crate::model::{MISSING_ANSWERS, Model, model};
 
 /// Limits that answers break deliberately: the model allows 512 characters for a name that is given, and 256 for the same
@@ -64,6 +64,19 @@ fn answers() -> BTreeMap<&'static str, Vec<Value>> {
         "RotationRules": {"ScheduleExpression": "cron(0 16 1,15 * ? *)", "Duration": "2h"},
     });
     ok("RotateSecret", function);
+    server.import(&json!({
+        "Name": "shared", "ARN": "arn:aws:secretsmanager:us-east-1:000000000000:secret:shared-AbCdEf",
+        "CreatedDate": 1_699_999_999, "LastChangedDate": 1_699_999_999, "VersionsMade": 0, "Versions": [],
+        "Policies": [{"PolicyName": "service", "ResourcePolicy": policy("*")}],
+    }));
+    ok("PutResourcePolicy", json!({"SecretId": "shared", "ResourcePolicy": policy("123456789012")}));
+    ok("GetResourcePolicy", json!({"SecretId": "shared"}));
+    ok("GetResourcePolicy", json!({"SecretId": "nothing"}));
+    ok("ListResourcePolicies", json!({"SecretId": "shared", "MaxResults": 1}));
+    ok("ListResourcePolicies", json!({"SecretId": "nothing"}));
+    ok("ValidateResourcePolicy", json!({"ResourcePolicy": policy("*")}));
+    ok("ValidateResourcePolicy", json!({"SecretId": "shared", "ResourcePolicy": policy("123456789012")}));
+    ok("DeleteResourcePolicy", json!({"SecretId": "shared"}));
     let service = server.store.default_secrets_manager().as_owning_service("rds").unwrap();
     service.create_secret(CreateSecretRequest::new("rds!db")).unwrap();
     ok("DeleteSecret", json!({"SecretId": "everything", "RecoveryWindowInDays": 7}));
@@ -179,21 +192,26 @@ fn every_member_of_every_answer_appears_and_is_what_the_model_says() {
 /// A client may rely on these, although the model calls nothing required.
 #[test]
 fn what_is_always_there_is_always_there() {
-    let always: [(&str, &[&str]); 14] = [
+    let always: [(&str, &[&str]); 19] = [
         ("BatchGetSecretValue", &["Errors", "SecretValues"]),
         ("CancelRotateSecret", &["ARN", "Name"]),
         ("CreateSecret", &["ARN", "Name"]),
+        ("DeleteResourcePolicy", &["ARN", "Name", "PolicyName"]),
         ("DeleteSecret", &["ARN", "DeletionDate", "Name"]),
         ("DescribeSecret", &["ARN", "CreatedDate", "LastChangedDate", "Name"]),
         ("GetRandomPassword", &["RandomPassword"]),
+        ("GetResourcePolicy", &["ARN", "Name", "PolicyName"]),
         ("GetSecretValue", &["ARN", "CreatedDate", "Name", "VersionId"]),
+        ("ListResourcePolicies", &["ResourcePolicies"]),
         ("ListSecretVersionIds", &["ARN", "Name", "Versions"]),
         ("ListSecrets", &["SecretList"]),
+        ("PutResourcePolicy", &["ARN", "Name", "PolicyName"]),
         ("PutSecretValue", &["ARN", "Name", "VersionId", "VersionStages"]),
         ("RestoreSecret", &["ARN", "Name"]),
         ("RotateSecret", &["ARN", "Name", "VersionId"]),
         ("UpdateSecret", &["ARN", "Name"]),
         ("UpdateSecretVersionStage", &["ARN", "Name"]),
+        ("ValidateResourcePolicy", &["PolicyValidationPassed", "ValidationErrors"]),
     ];
     let answers = answers();
     // The two that answer nothing.

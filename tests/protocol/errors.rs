@@ -7,11 +7,11 @@ use serde_json::json;
 use strongroom::testing::FaultyBackend;
 use strongroom::{KeyScope, LocalKeyring, MemoryBackend, SecretStore, StaticKey, wire};
 
-use crate::fixture::{Answer, Server, token};
+use crate::fixture::{Answer, Server, policy, token};
 use crate::model::{Model, model};
 
-/// Errors of the model that only come with resource policies and managed secrets.
-const NEVER: [&str; 3] = ["MalformedPolicyDocumentException", "PreconditionNotMetException", "PublicPolicyException"];
+/// Errors of the model for which no cause is known.
+const NEVER: [&str; 1] = ["PreconditionNotMetException"];
 
 /// One error of each code, with the operation that gave it.
 fn errors() -> Vec<(&'static str, Answer)> {
@@ -38,7 +38,13 @@ fn errors() -> Vec<(&'static str, Answer)> {
         (&server, "ListSecrets", json!({"NextToken": "mine"})),
         (&server, "GetSecretValue", json!({"SecretId": 7})),
         (&server, "Nothing", json!({})),
-        (&server, "PutResourcePolicy", json!({"SecretId": "app"})),
+        (&server, "ReplicateSecretToRegions", json!({"SecretId": "app"})),
+        (&server, "PutResourcePolicy", json!({"SecretId": "app", "ResourcePolicy": "{}"})),
+        (
+            &server,
+            "PutResourcePolicy",
+            json!({"SecretId": "app", "ResourcePolicy": policy("*"), "BlockPublicPolicy": true}),
+        ),
         (&few, "CreateSecret", json!({"Name": "more"})),
         (&keys, "GetSecretValue", json!({"SecretId": "app"})),
         (&keys, "PutSecretValue", json!({"SecretId": "app", "SecretString": "two"})),
@@ -68,6 +74,8 @@ fn each_error_has_its_status_its_code_and_its_text_in_one_place() {
         (400, "SerializationException", "Message"),
         (400, "UnknownOperationException", "Message"),
         (501, "NotImplementedException", "Message"),
+        (400, "MalformedPolicyDocumentException", "Message"),
+        (400, "PublicPolicyException", "Message"),
         (400, "LimitExceededException", "Message"),
         (400, "DecryptionFailure", "Message"),
         (400, "EncryptionFailure", "Message"),
@@ -149,6 +157,36 @@ fn texts_of_errors_are_the_services() {
             "InvalidParameterException",
             "'Filters' not specified. 'Filters' must also be specified when 'MaxResults' is provided.",
         ),
+        (
+            "PutResourcePolicy",
+            json!({"SecretId": "app", "ResourcePolicy": "{}"}),
+            "MalformedPolicyDocumentException",
+            "This resource policy contains a syntax error.",
+        ),
+        (
+            "PutResourcePolicy",
+            json!({"SecretId": "app", "ResourcePolicy": policy("nobody")}),
+            "MalformedPolicyDocumentException",
+            "This resource policy contains an unsupported principal.",
+        ),
+        (
+            "PutResourcePolicy",
+            json!({"SecretId": "app", "ResourcePolicy": policy("*"), "BlockPublicPolicy": true}),
+            "PublicPolicyException",
+            "You can't attach a resource-based policy that allows broad access to the secret.",
+        ),
+        (
+            "PutResourcePolicy",
+            json!({"SecretId": "app", "ResourcePolicy": policy("*").replace("Allow", "Deny")}),
+            "InvalidParameterException",
+            "Your requested changes will not allow you to manage this secret in the future.",
+        ),
+        (
+            "GetResourcePolicy",
+            json!({"SecretId": "app", "PolicyName": "other"}),
+            "ResourceNotFoundException",
+            not_found,
+        ),
     ];
     for (operation, body, code, message) in rows {
         server.send(operation, &body).check(&body.to_string(), 400, code, message);
@@ -161,6 +199,11 @@ fn texts_of_errors_are_the_services() {
         ("TagResource", json!({"SecretId": "app", "Tags": []})),
         ("UntagResource", json!({"SecretId": "app", "TagKeys": []})),
         ("UpdateSecret", json!({"SecretId": "app"})),
+        ("PutResourcePolicy", json!({"SecretId": "app", "ResourcePolicy": "{}"})),
+        ("GetResourcePolicy", json!({"SecretId": "app"})),
+        ("DeleteResourcePolicy", json!({"SecretId": "app"})),
+        ("ListResourcePolicies", json!({"SecretId": "app"})),
+        ("ValidateResourcePolicy", json!({"SecretId": "app", "ResourcePolicy": "{}"})),
     ] {
         server.send(operation, &body).check(operation, 400, "InvalidRequestException", marked);
     }

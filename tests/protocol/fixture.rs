@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use strongroom::testing::{ManualClock, SeededEntropy};
 use strongroom::{
-    Builder, PutSecretValueRequest, RotationCall, RotationError, RotationFunction, SecretStore, SecretsManager,
-    StaticKey, wire,
+    Builder, ImportOptions, PutSecretValueRequest, RotationCall, RotationError, RotationFunction, SecretStore,
+    SecretsManager, StaticKey, wire,
 };
 
 /// 2023-11-14T22:13:20.123Z.
@@ -100,6 +100,15 @@ impl Server {
         self.ok("DeleteSecret", &json!({"SecretId": "still-works", "ForceDeleteWithoutRecovery": true}));
     }
 
+    /// Brings a secret as a line of an export has it.
+    pub(crate) fn import(&self, secret: &Value) {
+        let header = json!({"Format": "strongroom-plaintext-export", "FormatVersion": 1});
+        let end = json!({"SecretCount": 1, "VersionCount": 0});
+        let mut lines = std::io::Cursor::new(format!("{header}\n{secret}\n{end}\n"));
+        let report = self.store.import_plaintext(&mut lines, &ImportOptions::new(), &mut |_| {});
+        assert_eq!(report.expect("it can be imported").created, 1);
+    }
+
     /// Rises with every change.
     pub(crate) fn epoch(&self) -> u64 {
         self.store.stats().expect("the store can be asked").epoch
@@ -137,6 +146,31 @@ impl std::fmt::Display for Answer {
     }
 }
 
+/// A policy that allows everything to a principal.
+pub(crate) fn policy(principal: &str) -> String {
+    let statement = json!({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "*", "Resource": "*"});
+    json!({"Version": "2012-10-17", "Statement": statement}).to_string()
+}
+
 pub(crate) fn token(number: usize) -> String {
     format!("token-{number:030}")
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Written here again, so that the decoder is not tested with its own sister.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(group.get(at).copied().unwrap_or_default()));
+        for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            let is_padding = at > group.len();
+            text.push(if is_padding {
+                '='
+            } else {
+                char::from(ALPHABET[usize::try_from(bits >> shift & 63).unwrap()])
+            });
+        }
+    }
+    text
 }

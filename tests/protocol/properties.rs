@@ -27,8 +27,16 @@ const COMMON: [&str; 5] = [
 ];
 
 /// Operations that change nothing but the days of last access, and whose answer therefore repeats.
-const READS: [&str; 5] =
-    ["BatchGetSecretValue", "DescribeSecret", "GetSecretValue", "ListSecretVersionIds", "ListSecrets"];
+const READS: [&str; 8] = [
+    "BatchGetSecretValue",
+    "DescribeSecret",
+    "GetResourcePolicy",
+    "GetSecretValue",
+    "ListResourcePolicies",
+    "ListSecretVersionIds",
+    "ListSecrets",
+    "ValidateResourcePolicy",
+];
 
 /// How often each operation gave each code; `200` for success.
 pub(crate) type Seen = BTreeMap<(String, String), u64>;
@@ -164,6 +172,9 @@ impl World {
     }
 
     fn check_success(&self, target: &str, operation: &str, body: &[u8], answer: &WireResponse) {
+        if operation == "PutResourcePolicy" {
+            self.check_policy(body, answer);
+        }
         if READS.contains(&operation) {
             let again = self.dispatch(target, body);
             assert_eq!(without_token(answer), without_token(&again), "a second read gives something else");
@@ -184,6 +195,25 @@ impl World {
             assert_eq!(&self.dispatch(target, body), answer, "a repetition is answered like the first time");
             assert_eq!(self.epoch(), before, "a repetition changed something");
         }
+    }
+
+    /// A policy that was taken is there, byte for byte, and passes the checks that it must have passed.
+    fn check_policy(&self, body: &[u8], answer: &WireResponse) {
+        let request: Value = serde_json::from_slice(body).expect("what was taken is JSON");
+        let answered: Value = serde_json::from_slice(answer.body.expose()).expect("the answer is JSON");
+        let ask = |operation: &str, body: Value| -> Value {
+            let answer = self.dispatch(&format!("secretsmanager.{operation}"), body.to_string().as_bytes());
+            assert_eq!(answer.status, 200, "{operation} of a policy that was taken");
+            serde_json::from_slice(answer.body.expose()).expect("the answer is JSON")
+        };
+        let read = ask("GetResourcePolicy", json!({"SecretId": answered["ARN"]}));
+        assert!(read["ResourcePolicy"] == request["ResourcePolicy"], "a policy comes back changed");
+        let validate = json!({"SecretId": answered["ARN"], "ResourcePolicy": request["ResourcePolicy"]});
+        let validated = ask("ValidateResourcePolicy", validate);
+        let failed = validated["ValidationErrors"].as_array().expect("a list");
+        assert_eq!(validated["PolicyValidationPassed"], failed.is_empty());
+        let is_blocked = request["BlockPublicPolicy"] == true;
+        assert!(failed.iter().all(|entry| !is_blocked && entry["CheckName"] == "BlockPublicPolicyCheck"), "{failed:?}");
     }
 }
 
@@ -226,8 +256,10 @@ fn is_write(operation: &str) -> bool {
 fn is_implemented(operation: &str) -> bool {
     let is_other = [
         "CancelRotateSecret",
+        "DeleteResourcePolicy",
         "DeleteSecret",
         "GetRandomPassword",
+        "PutResourcePolicy",
         "RestoreSecret",
         "RotateSecret",
         "TagResource",

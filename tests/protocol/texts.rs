@@ -3,8 +3,7 @@
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use crate::fixture::{Server, token};
-use crate::shapes::base64;
+use crate::fixture::{Server, base64, token};
 
 const INVALID_NAME: &str =
     "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!";

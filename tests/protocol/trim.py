@@ -79,6 +79,12 @@ def world(secret):
     ]
 
 
+def policy(principal):
+    statement = {"Sid": "s", "Effect": "Allow", "Principal": {"AWS": principal}, "Action": "secretsmanager:*",
+                 "Resource": "*", "Condition": {"StringNotEquals": {"aws:SourceVpce": ["vpce-1", "vpce-2"]}}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:rotate"
 
 # What the examples do not show.
@@ -132,6 +138,25 @@ STORIES = {
         request("RotateSecret", SecretId="external", ExternalSecretRotationMetadata=[{"Key": "k", "Value": "v"}],
                 ExternalSecretRotationRoleArn="arn:aws:iam::000000000000:role/rotate"),
     ],
+    "policies": [
+        *world("main"),
+        request("GetResourcePolicy", SecretId="main"),
+        request("PutResourcePolicy", SecretId="main", ResourcePolicy=policy("123456789012")),
+        request("GetResourcePolicy", SecretId="@ARN@", PolicyName="default"),
+        request("ListResourcePolicies", SecretId="main", MaxResults=1),
+        request("ListResourcePolicies", SecretId="main", MaxResults=1, NextToken="@NEXT@"),
+        request("ValidateResourcePolicy", ResourcePolicy=policy("*")),
+        request("PutResourcePolicy", SecretId="main", ResourcePolicy=policy("*"), BlockPublicPolicy=True),
+        request("PutResourcePolicy", SecretId="main", ResourcePolicy=policy("*"), BlockPublicPolicy=False),
+        request("PutResourcePolicy", SecretId="main", ResourcePolicy=policy("nobody")),
+        request("PutResourcePolicy", SecretId="main", ResourcePolicy=policy("*").replace("Allow", "Deny")),
+        request("PutResourcePolicy", SecretId="main", ResourcePolicy=policy("*")[1:]),
+        request("PutResourcePolicy", SecretId="main", ResourcePolicy=policy("*"), PolicyName="other"),
+        request("GetResourcePolicy", SecretId="main", PolicyName="other"),
+        request("ValidateResourcePolicy", SecretId="main", ResourcePolicy=policy("*").replace("Action", "Acton")),
+        request("DeleteResourcePolicy", SecretId="main"),
+        request("DeleteResourcePolicy", SecretId="main", PolicyName="default"),
+    ],
     "refusals": [
         request("CreateSecret", Name="main", SecretString=""),
         request("CreateSecret", SecretBinary="no base64", Tags=[{"Value": "v"}, {"Key": "k"}]),
@@ -140,6 +165,11 @@ STORIES = {
         'secretsmanager.CreateSecret\n{"Name": "main", "SecretString": "\\u00e9\\ud83d\\ude00\\n", "Name": "twice"}',
         'secretsmanager.CreateSecret\n{"Name": "main", "SecretString": "\\ud83d", "Unknown": [[[{}]]]}',
         'secretsmanager.CreateSecret\n{"Name": "main", "AddReplicaRegions": [{"Region": "eu-west-3"}]}',
+        request("ReplicateSecretToRegions", SecretId="main", AddReplicaRegions=[{"Region": "eu-west-3"}]),
+        request("RemoveRegionsFromReplication", SecretId="main", RemoveReplicaRegions=["eu-west-3"]),
+        request("StopReplicationToReplica", SecretId="main"),
+        request("AssociateCrossAccountReplica", SecretId="main", CrossAccountReplicaARN="@ARN@"),
+        request("DisassociateCrossAccountReplica", SecretId="main", CrossAccountReplicaARN="@ARN@"),
         "secretsmanager.Nothing\n{}",
         "createSecret\n",
     ],
@@ -168,6 +198,9 @@ def words(path):
             found.update(f'\\"{member}\\": ' for member in of.get("members", ()))
         found.update(f'\\"{value}\\"' for value in of.get("enum", ()))
     found.update(f'\\"{label}\\"' for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
+    # Policies are JSON inside of JSON.
+    found.update(f'\\\\\\"{name}\\\\\\"' for name in ("Statement", "Effect", "Allow", "Deny", "Principal", "NotPrincipal", "Action",
+                                                  "NotAction", "Resource", "NotResource", "Condition", "AWS", "*"))
     found.update(("@ARN@", "@VERSION@", "@NEXT@", "\\x0a---\\x0a", "@advance 2592001\\x0a---\\x0a", "@maintain\\x0a---\\x0a", "\\\\u00", "\\\\ud83d"))
     return "".join(f'"{word}"\n' for word in sorted(found))
 

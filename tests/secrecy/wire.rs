@@ -156,7 +156,12 @@ fn every_request_with_a_value(watch: &Watch, form: &Form, times: usize) {
     // Operations that do not know the member.
     run("DescribeSecret", r#"{"SecretId": "main", "$": "@"}"#, &succeeds);
     run("RotateSecret", r#"{"SecretId": "main", "$": "@"}"#, &refused("InvalidRequestException"));
-    run("PutResourcePolicy", r#"{"SecretId": "main", "$": "@"}"#, &refused("NotImplementedException"));
+    run("ReplicateSecretToRegions", r#"{"SecretId": "main", "$": "@"}"#, &refused("NotImplementedException"));
+    run(
+        "PutResourcePolicy",
+        r#"{"SecretId": "main", "ResourcePolicy": "{", "$": "@"}"#,
+        &refused("MalformedPolicyDocumentException"),
+    );
     run("Nothing", r#"{"SecretId": "main", "$": "@"}"#, &refused("UnknownOperationException"));
 }
 

@@ -29,6 +29,8 @@ mod filters;
 mod model;
 #[path = "../model/passwords.rs"]
 mod passwords;
+#[path = "../model/policies.rs"]
+mod policies;
 #[path = "../model/reads.rs"]
 mod reads;
 #[expect(dead_code, reason = "nothing rotates in a simulation")]

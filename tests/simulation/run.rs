@@ -352,6 +352,7 @@ impl Run<'_> {
         let is_there = self.world.is_there(secret);
         for id in [secret.arn.clone(), secret.name.clone()] {
             let about = self.compare(tenant, Request::DescribeSecret { id: id.clone() })?;
+            self.compare(tenant, Request::GetResourcePolicy { id: id.clone(), name: None })?;
             let labels = about["VersionIdsToStages"].as_object();
             let labels = labels.into_iter().flat_map(|labels| labels.values()).filter_map(Value::as_array);
             let current = labels.flatten().filter(|label| *label == "AWSCURRENT").count();

@@ -191,7 +191,7 @@ impl Maker {
 
     fn call(&mut self) -> Step {
         let tenant = usize::from(self.chance.is_one_of(12));
-        let request = match self.chance.below(100) {
+        let request = match self.chance.below(110) {
             0..14 => {
                 let given = self.value();
                 let value = if self.chance.is_one_of(8) { Given::default() } else { given };
@@ -240,6 +240,17 @@ impl Maker {
                 Request::DeleteSecret { id: self.id(), days, force }
             }
             92..98 => Request::RestoreSecret { id: self.id() },
+            98..102 => {
+                let (id, (policy, _)) = (self.id(), self.chance.pick(&crate::policies::TEXTS));
+                Request::PutResourcePolicy { id, policy: policy.to_owned(), name: None, block: None }
+            }
+            102..104 => Request::DeleteResourcePolicy { id: self.id(), name: None },
+            104..105 => Request::GetResourcePolicy { id: self.id(), name: None },
+            105..106 => Request::ListResourcePolicies { id: self.id(), max: None, next: None },
+            106..108 => {
+                let (id, (policy, _)) = (self.maybe(2, Self::id), self.chance.pick(&crate::policies::TEXTS));
+                Request::ValidateResourcePolicy { id, policy: policy.to_owned() }
+            }
             _ => {
                 let length = Some(self.chance.pick(&[8, 40, 0]));
                 Request::GetRandomPassword(Password { length, ..Password::default() })

@@ -98,6 +98,7 @@ impl Inner {
                 inner: Arc::clone(self),
                 tenant: Arc::clone(&tenant),
                 owner: Owner::default(),
+                caller: None,
                 request_id: None,
             };
             loop {
