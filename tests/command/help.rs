@@ -3,13 +3,15 @@
 use crate::fixture::{Folder, run};
 
 /// Every subcommand with the options that its help has to name.
-const COMMANDS: [(&str, &[&str]); 28] = [
+const COMMANDS: [(&str, &[&str]); 29] = [
     (
         "serve",
         &[
             "--listen",
             "--credentials",
             "--verify-signatures",
+            "--enforce-policies",
+            "`policies`",
             "--admin",
             "--allow-host",
             "--max-body-bytes",
@@ -69,6 +71,7 @@ const COMMANDS: [(&str, &[&str]); 28] = [
         ],
     ),
     ("rotation", &["status", "cancel"]),
+    ("policy", &["put", "get", "delete", "list", "validate", "explain"]),
     ("maintain", &["--json", "rotation status", "code 9", "--rotation-command", "--lambda-endpoint", "--listen"]),
     ("verify", &["--no-values", "--expect-epoch", "--json", "restore-backup", "salvage"]),
     ("backup", &["<FILE>", "--json", "restore-backup", "keyring"]),
@@ -149,6 +152,30 @@ const ROTATION_COMMANDS: [(&str, &[&str]); 2] = [
     ("rotation cancel", &["<ID>", "--json", "AWSPENDING", "strongroom stage", "strongroom rotate"]),
 ];
 
+/// Every subcommand of `policy`.
+const POLICY_COMMANDS: [(&str, &[&str]); 6] = [
+    ("policy put", &["<ID>", "<FILE>", "--block-public-policy", "--json", "standard input", "--enforce-policies"]),
+    ("policy get", &["<ID>", "--json", "code 3"]),
+    ("policy delete", &["<ID>", "--json"]),
+    ("policy list", &["<ID>", "--json"]),
+    ("policy validate", &["<FILE>", "--secret", "--json", "standard input", "code 5"]),
+    (
+        "policy explain",
+        &[
+            "--principal <ARN>",
+            "--action <ACTION>",
+            "--secret <NAME>",
+            "--resource <ARN>",
+            "--policy <FILE>",
+            "--identity-policy <FILE>",
+            "--context <KEY=VALUE>",
+            "--json",
+            "aws:SourceIp=203.0.113.7",
+            "Exit code 0",
+        ],
+    ),
+];
+
 /// What every command that opens a store takes.
 const STORE: [&str; 7] =
     ["--dir", "--keyring", "--key-file", "--passphrase", "--passphrase-fd", "--also-key-file", "STRONGROOM_DIR"];
@@ -182,9 +209,11 @@ fn is_readable(text: &str, what: &str) {
 #[test]
 fn the_help_of_every_command_names_its_options_and_fits_on_the_screen() {
     let folder = Folder::new();
-    for (name, options) in COMMANDS.into_iter().chain(KEY_COMMANDS).chain(ROTATION_COMMANDS) {
-        let needs_store =
-            !matches!(name, "random-password" | "completions" | "keys" | "audit" | "audit verify" | "rotation");
+    for (name, options) in COMMANDS.into_iter().chain(KEY_COMMANDS).chain(ROTATION_COMMANDS).chain(POLICY_COMMANDS) {
+        let needs_store = !matches!(
+            name,
+            "random-password" | "completions" | "keys" | "audit" | "audit verify" | "rotation" | "policy"
+        );
         let needs_tenant = needs_store && !WHOLE.contains(&name);
         let words: Vec<&str> = name.split(' ').collect();
         for help in ["-h", "--help"] {
@@ -213,8 +242,8 @@ fn the_help_of_the_whole_names_every_command_and_exit_code_and_shows_a_first_ses
         for (name, _) in COMMANDS.into_iter().filter(|(name, _)| !name.contains(' ')) {
             assert!(help.text().lines().any(|line| line.trim().starts_with(name)), "{name}");
         }
-        for code in 0..=9 {
-            assert!(help.text().contains(&format!("\n  {code}  ")), "{code}: {}", help.text());
+        for code in 0..=10 {
+            assert!(help.text().contains(&format!("\n  {code:>2}  ")), "{code}: {}", help.text());
         }
     }
     // What the help shows must work as it stands there.
@@ -266,6 +295,8 @@ fn every_shell_gets_completions_that_it_can_read() {
             "dry-run",
             "drop-wraps",
             "no-run-now",
+            "enforce-policies",
+            "identity-policy",
         ] {
             assert!(script.text().contains(word), "{shell} lacks {word}");
         }

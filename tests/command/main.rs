@@ -11,6 +11,7 @@
 
 mod administration;
 mod audit;
+mod enforcement;
 mod everyday;
 mod exit_codes;
 mod fixture;
@@ -20,6 +21,7 @@ mod key_operations;
 mod keyring;
 mod keys;
 mod passphrases;
+mod policy;
 mod recovery;
 mod recovery_key;
 mod rotation;

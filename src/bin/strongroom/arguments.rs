@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod keys;
+pub(crate) mod policy;
 pub(crate) mod rotate;
 pub(crate) mod rotation;
 pub(crate) mod transfer;
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 
 use crate::arguments::audit::AuditCommand;
 use crate::arguments::keys::KeyCommand;
+use crate::arguments::policy::PolicyCommand;
 use crate::arguments::rotate::{Maintain, Rotate, RotationCommand};
 use crate::arguments::rotation::Rotation;
 use crate::arguments::transfer::{Export, Import};
@@ -82,6 +84,9 @@ pub(crate) enum Command {
     /// See how rotations stand, and turn them off
     #[command(subcommand)]
     Rotation(RotationCommand),
+    /// See and change who may do what with a secret, and find out why somebody may not
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Do what is due: rotate, purge what is past its recovery window, remove old versions
     Maintain(Maintain),
     /// Check that a store is whole; nothing is changed
@@ -227,7 +232,7 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) place: Place,
 
-    /// Where to listen; port 0 takes a free one. Anything but loopback needs --verify-signatures
+    /// Where to listen; port 0 takes a free one. Anything but loopback needs --verify-signatures or --enforce-policies
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4566", value_parser = address)]
     pub(crate) listen: SocketAddr,
 
@@ -238,6 +243,11 @@ pub(crate) struct Serve {
     /// Refuse every request that is not signed with one of the --credentials
     #[arg(long, requires = "credentials")]
     pub(crate) verify_signatures: bool,
+
+    /// Let everybody do only what policies allow: those of the secrets, and those that --credentials has for them. Includes
+    /// --verify-signatures
+    #[arg(long, requires = "credentials")]
+    pub(crate) enforce_policies: bool,
 
     /// Offer the administrative endpoint /_strongroom/: reset, clock, maintain, stats
     #[arg(long)]
@@ -288,7 +298,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 const SERVE_HELP: &str = "\
 The account of a request is the one that --credentials gives its access key id; without that, the
 access key id itself if it is 12 digits; else --account. Its Region is the one it is signed for, or
---region. Signatures are checked only with --verify-signatures.
+--region. Signatures are checked only with --verify-signatures or --enforce-policies; policies only
+with --enforce-policies. Then every entry of --credentials has a `principal`, and may have `policies`.
 
 A program of --rotation-command gets each event of a rotation on its standard input, as JSON, and
 fails with an exit status other than 0 and its reason on standard error. SDKs in it find the server

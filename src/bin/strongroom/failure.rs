@@ -20,21 +20,23 @@ pub(crate) enum Code {
     InUse = 7,
     Damaged = 8,
     Rotation = 9,
+    Denied = 10,
 }
 
 /// The same as text, for `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  success
-  1  another failure
-  2  wrong usage
-  3  there is no such secret, version, store or file
-  4  it exists already, or its state does not allow this
-  5  the request is invalid
-  6  a key is missing, wrong, or cannot be used
-  7  the store is open in another process
-  8  the store, a backup or an export is damaged, or newer than this version
-  9  a rotation function cannot be called, or failed";
+   0  success
+   1  another failure
+   2  wrong usage
+   3  there is no such secret, version, policy, store or file
+   4  it exists already, or its state does not allow this
+   5  the request, or a policy, is invalid
+   6  a key is missing, wrong, or cannot be used
+   7  the store is open in another process
+   8  the store, a backup or an export is damaged, or newer than this version
+   9  a rotation function cannot be called, or failed
+  10  policies do not allow it";
 
 /// What to do about a damaged store.
 pub(crate) const DAMAGED: &str = "`strongroom verify` says what is wrong; `strongroom restore-backup` makes a new store \
@@ -128,6 +130,11 @@ impl From<Error> for Failure {
             K::ResourceNotFound => (Code::NotFound, None),
             K::ResourceExists | K::InvalidRequest | K::StoreExists => (Code::Conflict, None),
             K::Validation | K::InvalidParameter | K::InvalidNextToken | K::LimitExceeded => (Code::Invalid, None),
+            K::MalformedPolicyDocument(_) => (Code::Invalid, None),
+            K::PublicPolicy { .. } => {
+                (Code::Invalid, Some("name whom it is for, or give it a condition on where they come from"))
+            }
+            K::AccessDenied(_) => (Code::Denied, None),
             K::KeyAccessDenied(_) => {
                 let hint = "`strongroom keys list` shows the keys of a keyring, `keys create --alias` makes one; a recovery key \
                             in a file of its own needs --also-key-file alias/NAME=FILE";
@@ -169,6 +176,8 @@ impl From<Error> for Failure {
                 }
             }
             K::FunctionNotInvocable { function } => format!("{error} (`{function}`)"),
+            K::MalformedPolicyDocument(fault) => format!("{error} ({fault})"),
+            K::PublicPolicy { statement } => format!("{error} (statement {})", statement + 1),
             _ => error.to_string(),
         };
         let failure = Self::new(code, message);

@@ -46,6 +46,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Restore(restore) => commands::restore::run(restore),
         Command::Rotate(rotate) => commands::rotation::rotate(rotate),
         Command::Rotation(rotation) => commands::rotation::run(rotation),
+        Command::Policy(policy) => commands::policy::run(policy),
         Command::Maintain(maintain) => commands::maintain::run(&maintain),
         Command::Verify(verify) => commands::verify::run(verify),
         Command::Backup(backup) => commands::backup::run(backup),

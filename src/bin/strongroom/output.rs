@@ -67,6 +67,13 @@ pub(crate) fn secret(text: &str) -> Result<(), Failure> {
     if io::stdout().is_terminal() { line(text) } else { bytes(text.as_bytes()) }
 }
 
+/// A document of several lines that others may have written: as it is for programs, and without what would command the
+/// terminal for people. It ends with a newline in any case.
+pub(crate) fn document(text: &str) -> Result<(), Failure> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    if io::stdout().is_terminal() { line(text.lines().map(shown).collect::<Vec<_>>().join("\n")) } else { line(text) }
+}
+
 /// Bytes as they are.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();

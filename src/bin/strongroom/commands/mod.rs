@@ -14,6 +14,7 @@ pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod maintain;
+pub(crate) mod policy;
 pub(crate) mod put;
 pub(crate) mod random_password;
 pub(crate) mod restore;

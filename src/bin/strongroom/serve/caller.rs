@@ -10,21 +10,28 @@ use strongroom::wire::WireResponse;
 use strongroom::{Clock as _, SystemClock};
 
 use crate::serve::credentials::Credentials;
-use crate::serve::sigv4::{self, SignedRequest};
+use crate::serve::sigv4::{self, Identity, SignedRequest};
 
 /// The account and Region of a request, and who sent it as far as is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Caller {
     pub(super) account: String,
     pub(super) region: String,
     pub(super) principal: Option<String>,
+    /// On whose behalf the call is made, where policies are enforced.
+    pub(super) acting: Option<Arc<strongroom::Caller>>,
 }
+
+/// The address that a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// How callers are told apart.
 #[derive(Debug)]
 pub(super) struct Callers {
     credentials: Arc<RwLock<Credentials>>,
     must_sign: bool,
+    enforces_policies: bool,
     /// Names of this server, besides those of the loopback interface. Not looked at where signatures are.
     hosts: Vec<String>,
     account: String,
@@ -34,7 +41,13 @@ pub(super) struct Callers {
 impl Callers {
     /// Callers of whom nothing is known count as those of this account and Region.
     pub(super) fn new((account, region): (&str, &str), credentials: Arc<RwLock<Credentials>>, must_sign: bool) -> Self {
-        Self { credentials, must_sign, hosts: Vec::new(), account: account.to_owned(), region: region.to_owned() }
+        let (account, region) = (account.to_owned(), region.to_owned());
+        Self { credentials, must_sign, enforces_policies: false, hosts: Vec::new(), account, region }
+    }
+
+    /// Calls are made on behalf of those who sign them, if they are to be.
+    pub(super) fn enforce_policies(self, enforces_policies: bool) -> Self {
+        Self { enforces_policies, must_sign: self.must_sign || enforces_policies, ..self }
     }
 
     /// With further names of this server.
@@ -80,11 +93,12 @@ impl Callers {
     /// Who has sent a request.
     pub(super) fn identify(&self, parts: &Parts, body: &[u8]) -> Result<Caller, WireResponse> {
         if self.must_sign {
-            return self.verify(parts, body);
+            return self.admit(parts, body);
         }
         let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some(scope) = authorization.and_then(sigv4::scope) else {
-            return Ok(Caller { account: self.account.clone(), region: self.region.clone(), principal: None });
+            let (account, region) = (self.account.clone(), self.region.clone());
+            return Ok(Caller { account, region, principal: None, acting: None });
         };
         let credentials = self.credentials();
         let known = credentials.identify(scope.access_key_id);
@@ -94,7 +108,8 @@ impl Callers {
             None => (self.account.as_str(), None),
         };
         let Some(region) = scope.region else { return Err(no_region()) };
-        Ok(Caller { account: account.to_owned(), region: region.to_owned(), principal: principal.map(str::to_owned) })
+        let (account, principal) = (account.to_owned(), principal.map(str::to_owned));
+        Ok(Caller { account, region: region.to_owned(), principal, acting: None })
     }
 
     /// Refuses what no body could make right, before one is read.
@@ -109,7 +124,19 @@ impl Callers {
         }
     }
 
-    fn verify(&self, parts: &Parts, body: &[u8]) -> Result<Caller, WireResponse> {
+    /// Who has signed a request.
+    fn admit(&self, parts: &Parts, body: &[u8]) -> Result<Caller, WireResponse> {
+        let Identity { account, principal, region, access_key_id } = self.verify(parts, body)?;
+        // Passes are not of the file, and call on nobody's behalf.
+        let acting = self.enforces_policies.then(|| self.credentials().caller(&access_key_id)).flatten();
+        let acting = acting.map(|caller| match parts.extensions.get() {
+            Some(Peer(address)) => Arc::new(Arc::unwrap_or_clone(caller).source_ip(*address)),
+            None => caller,
+        });
+        Ok(Caller { account, region, principal, acting })
+    }
+
+    fn verify(&self, parts: &Parts, body: &[u8]) -> Result<Identity, WireResponse> {
         let headers: Vec<(&str, &[u8])> =
             parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let request = SignedRequest {
@@ -120,9 +147,8 @@ impl Callers {
             body,
         };
         // Clients sign with the time of their own clocks, whatever the store's clock was moved to.
-        let identity = sigv4::verify(&request, &self.credentials(), SystemClock.now())
-            .map_err(|error| WireResponse::error(error.status(), error.code(), error.message()))?;
-        Ok(Caller { account: identity.account, region: identity.region, principal: identity.principal })
+        sigv4::verify(&request, &self.credentials(), SystemClock.now())
+            .map_err(|error| WireResponse::error(error.status(), error.code(), error.message()))
     }
 }
 
@@ -161,6 +187,7 @@ mod tests {
                 .unwrap(),
             )),
             must_sign: false,
+            enforces_policies: false,
             hosts: vec!["vault.test".to_owned()],
             account: "999999999999".to_owned(),
             region: "eu-west-1".to_owned(),

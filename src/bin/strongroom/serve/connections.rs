@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -14,6 +15,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
+
+use crate::serve::caller::Peer;
 
 /// Connections that are served at the same time; further ones wait.
 const CONNECTIONS_MAX: usize = 1024;
@@ -40,10 +43,10 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
             let place = Arc::clone(&places).acquire_owned().await;
             (place, listener.accept().await)
         };
-        let (place, stream) = tokio::select! {
+        let (place, stream, peer) = tokio::select! {
             () = &mut stop => break,
             (place, accepted) = accepted => match (place, accepted) {
-                (Ok(place), Ok((stream, _))) => (place, stream),
+                (Ok(place), Ok((stream, peer))) => (place, stream, Peer(peer.ip())),
                 (_, Err(error)) => {
                     tracing::warn!(%error, "a connection was not accepted");
                     sleep(RETRY).await;
@@ -56,10 +59,15 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(READER_PATIENCE));
+        let service = TowerToHyperService::new(router.clone());
+        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer);
+            service.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_PATIENCE)
-            .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router.clone()));
+            .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

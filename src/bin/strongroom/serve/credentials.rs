@@ -4,11 +4,15 @@
 //!
 //! ```json
 //! {"credentials": [{"access_key_id": "AKIDEXAMPLE", "secret_access_key": "…", "session_token": "…",
-//!                   "account": "111122223333", "principal": "arn:aws:iam::111122223333:user/alice"}]}
+//!                   "account": "111122223333", "principal": "arn:aws:iam::111122223333:user/alice",
+//!                   "policies": [{"Version": "2012-10-17", "Statement": […]}], "tags": {"team": "payments"},
+//!                   "organization": "o-a1b2c3d4e5", "user_id": "AIDAEXAMPLE"}]}
 //! ```
 //!
-//! `session_token` and `principal` may be left out. No message quotes a value, because any of them may be a secret that
-//! was put in the wrong place.
+//! All but the first two and `account` may be left out; where policies are enforced, `principal` must be there. No message
+//! quotes a value, because any of them may be a secret that was put in the wrong place.
+
+mod acting;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,10 +20,14 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use strongroom::Caller;
 use zeroize::Zeroizing;
+
+use self::acting::Acting;
 
 /// Longest file that is read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -38,7 +46,17 @@ const SECRET_ACCESS_KEY: &str = "secret_access_key";
 const SESSION_TOKEN: &str = "session_token";
 const ACCOUNT: &str = "account";
 const PRINCIPAL: &str = "principal";
-const MEMBERS: [&str; 5] = [ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, ACCOUNT, PRINCIPAL];
+const MEMBERS: [&str; 9] = [
+    ACCESS_KEY_ID,
+    SECRET_ACCESS_KEY,
+    SESSION_TOKEN,
+    ACCOUNT,
+    PRINCIPAL,
+    acting::POLICIES,
+    acting::TAGS,
+    acting::ORGANIZATION,
+    acting::USER_ID,
+];
 
 /// What an access key id stands for. Secrets are wiped when it is dropped.
 pub(super) struct Credential {
@@ -46,16 +64,19 @@ pub(super) struct Credential {
     session_token: Option<Zeroizing<String>>,
     account: String,
     principal: Option<String>,
+    /// On whose behalf it calls where policies are enforced.
+    acting: Acting,
 }
 
 impl Credential {
-    /// One that is given out for a while.
+    /// One that is given out for a while, and calls on nobody's behalf.
     pub(super) fn temporary(secret_access_key: &str, session_token: &str, account: &str) -> Self {
         Self {
             secret_access_key: Zeroizing::new(secret_access_key.to_owned()),
             session_token: Some(Zeroizing::new(session_token.to_owned())),
             account: account.to_owned(),
             principal: None,
+            acting: Err(acting::ABSENT),
         }
     }
 
@@ -80,14 +101,27 @@ impl Credential {
 #[derive(Default)]
 pub(crate) struct Credentials {
     by_access_key_id: HashMap<String, Credential>,
+    /// What is wrong with the first entry that stands for no caller.
+    no_caller: Option<String>,
 }
 
 impl Credentials {
-    /// Reads a file that nobody but its owner may read or write.
-    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+    /// Reads a file that nobody but its owner may read or write. Where policies are enforced, every entry must stand for a
+    /// caller.
+    pub(crate) fn read(path: &Path, enforces_policies: bool) -> Result<Self, String> {
         let shown = path.display();
         let bytes = read_private(path).map_err(|problem| format!("credentials file `{shown}` {problem}"))?;
-        Self::parse(&bytes).map_err(|problem| format!("credentials file `{shown}`: {problem}"))
+        let named = |problem| format!("credentials file `{shown}`: {problem}");
+        let credentials = Self::parse(&bytes).map_err(named)?;
+        if enforces_policies {
+            credentials.require_callers().map_err(named)?;
+        }
+        Ok(credentials)
+    }
+
+    /// Fails unless every entry stands for a caller.
+    fn require_callers(&self) -> Result<(), String> {
+        self.no_caller.clone().map_or(Ok(()), Err)
     }
 
     /// Whether nobody is known.
@@ -101,20 +135,29 @@ impl Credentials {
             return Err(format!("it is longer than {FILE_BYTES_MAX} bytes"));
         }
         let mut by_access_key_id = HashMap::new();
+        let mut no_caller = None;
         for (index, entry) in entries(bytes)?.into_iter().enumerate() {
             let named = |problem| format!("entry {}: {problem}", index + 1);
             let (access_key_id, credential) = credential(entry).map_err(named)?;
+            if let Err(why) = &credential.acting {
+                no_caller.get_or_insert_with(|| named(acting::problem(why)));
+            }
             match by_access_key_id.entry(access_key_id) {
                 Entry::Vacant(place) => place.insert(credential),
                 Entry::Occupied(_) => return Err(named(format!("`{ACCESS_KEY_ID}` is that of an earlier entry"))),
             };
         }
-        Ok(Self { by_access_key_id })
+        Ok(Self { by_access_key_id, no_caller })
     }
 
     /// The account and the principal that an access key id stands for.
     pub(crate) fn identify(&self, access_key_id: &str) -> Option<(&str, Option<&str>)> {
         self.get(access_key_id).map(|credential| (credential.account(), credential.principal()))
+    }
+
+    /// On whose behalf calls with an access key id are made. `None`: on nobody's.
+    pub(crate) fn caller(&self, access_key_id: &str) -> Option<Arc<Caller>> {
+        self.get(access_key_id).and_then(|credential| credential.acting.clone().ok())
     }
 
     /// Adds a credential.
@@ -203,7 +246,8 @@ fn credential(entry: &RawValue) -> Result<(String, Credential), String> {
     let principal = members.optional(PRINCIPAL, is_principal)?;
     let account = account.to_string();
     let principal = principal.map(|principal| principal.to_string());
-    Ok((access_key_id.to_string(), Credential { secret_access_key, session_token, account, principal }))
+    let acting = acting::read(&members, &account, principal.as_deref())?;
+    Ok((access_key_id.to_string(), Credential { secret_access_key, session_token, account, principal, acting }))
 }
 
 /// The rules for the members, each with the rest of the sentence that is said when it is broken.
@@ -251,8 +295,12 @@ impl Members<'_> {
         Ok(())
     }
 
+    fn raw(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| *value)
+    }
+
     fn optional(&self, name: &str, rule: impl Fn(&str) -> Rule) -> Result<Option<Zeroizing<String>>, String> {
-        let Some((_, value)) = self.0.iter().find(|(given, _)| given == name) else { return Ok(None) };
+        let Some(value) = self.raw(name) else { return Ok(None) };
         let text = plain_text(value).ok_or_else(|| format!("`{name}` is not a text of plain characters"))?;
         rule(&text).map_err(|problem| format!("`{name}` {problem}"))?;
         Ok(Some(text))
@@ -432,7 +480,7 @@ mod tests {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("credentials.json");
-        let read = |path: &Path| Credentials::read(path).map(drop);
+        let read = |path: &Path| Credentials::read(path, false).map(drop);
         assert!(read(&path).unwrap_err().contains("cannot be read"));
         fs::write(&path, file(&[ALICE])).unwrap();
         let advice = format!("can be read or written by others; run `chmod 600 {}`", path.display());

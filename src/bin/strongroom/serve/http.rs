@@ -95,7 +95,9 @@ async fn attend_to_the_end(server: Arc<Server>, request: Request, next: Next) ->
     };
     let Note { operation, error_code, caller } = response.extensions_mut().remove().unwrap_or_default();
     let (account, region, principal) = match &caller {
-        Some(Caller { account, region, principal }) => (account.as_str(), region.as_str(), principal.as_deref()),
+        Some(Caller { account, region, principal, acting: _ }) => {
+            (account.as_str(), region.as_str(), principal.as_deref())
+        }
         None => ("", "", None),
     };
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -140,11 +142,15 @@ async fn call(State(server): State<Arc<Server>>, request: Request) -> Response {
 }
 
 fn dispatch(shelf: &Shelf, caller: &Caller, id: &RequestId, target: &str, body: &[u8]) -> WireResponse {
-    let Caller { account, region, principal: _ } = caller;
+    let Caller { account, region, principal: _, acting } = caller;
     let answered = shelf.with(|store| {
         // A Region that is none comes from a client, and is its mistake.
         let Ok(secrets) = store.secrets_manager(account, region) else {
             return Ok(caller::no_region());
+        };
+        let secrets = match acting {
+            Some(acting) => secrets.as_caller(strongroom::Caller::clone(acting)),
+            None => secrets,
         };
         let answer = wire::dispatch(&secrets.with_request_id(&id.0), target, body);
         if let Some(error) = answer.error.as_ref().filter(|_| answer.status >= 500) {

@@ -51,7 +51,8 @@ const MAINTENANCE_SECONDS: u64 = 60;
 const LOG_LINES_MAX: usize = 16 * 1024;
 
 pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
-    if !arguments.listen.ip().is_loopback() && !arguments.verify_signatures {
+    let must_sign = arguments.verify_signatures || arguments.enforce_policies;
+    if !arguments.listen.ip().is_loopback() && !must_sign {
         return Err(Failure::usage(format!(
             "`--listen {}` would let anybody who reaches this machine read every secret",
             arguments.listen
@@ -60,10 +61,10 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     }
     let _log = log(arguments.log_format, arguments.log_level);
     let credentials = match &arguments.credentials {
-        Some(path) => Some(Credentials::read(path).map_err(Failure::usage)?),
+        Some(path) => Some(Credentials::read(path, arguments.enforce_policies).map_err(Failure::usage)?),
         None => None,
     };
-    if arguments.verify_signatures && credentials.as_ref().is_none_or(Credentials::is_empty) {
+    if must_sign && credentials.as_ref().is_none_or(Credentials::is_empty) {
         return Err(Failure::usage("nobody could sign a request: the credentials file has no entry"));
     }
     // Before anything is made or opened, because the port may be taken.
@@ -80,7 +81,7 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
         },
     )?;
     let credentials = Arc::new(RwLock::new(credentials.unwrap_or_default()));
-    let callers = Callers::new(keys.tenant(), credentials, arguments.verify_signatures);
+    let callers = Callers::new(keys.tenant(), credentials, must_sign).enforce_policies(arguments.enforce_policies);
     let durability = arguments.durability;
     let observer = audit.clone().map(|audit| audit as Arc<dyn Observer>);
     let opening = Opening { keys, clock: clock.clone(), durability, functions, observer, rotates_inline: false };
@@ -136,7 +137,9 @@ async fn serve(
     let stop = connections::stop_signal()?;
     let address = listener.local_addr()?;
     output::line(format_args!("listening on http://{address}"))?;
-    tracing::info!(%address, verifies_signatures = arguments.verify_signatures, admin = arguments.admin, "ready");
+    let Serve { verify_signatures, enforce_policies, admin, .. } = *arguments;
+    let verifies_signatures = verify_signatures || enforce_policies;
+    tracing::info!(%address, verifies_signatures, enforces_policies = enforce_policies, admin, "ready");
 
     let under_way = Arc::clone(&server.under_way);
     connections::serve(listener, http::router(server), stop).await;

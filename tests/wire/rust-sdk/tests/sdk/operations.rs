@@ -247,6 +247,45 @@ async fn a_store_is_there_again_after_a_kill() {
 }
 
 #[tokio::test]
+async fn a_policy_is_attached_shown_validated_and_detached() {
+    let server = Server::start();
+    let client = server.client();
+    let arn = client.create_secret().name("a").secret_string("one").send().await.unwrap().arn;
+    let policy = |principal: &str| {
+        format!(
+            "\n{{\"Statement\": {{\"Sid\": \"größer\", \"Effect\": \"Allow\", \"Principal\": {{\"AWS\": \"{principal}\"}}, \
+             \"Action\": \"secretsmanager:GetSecretValue\", \"Resource\": \"*\"}}}}"
+        )
+    };
+    let (good, broad) = (policy("444455556666"), policy("*"));
+    let put = client.put_resource_policy().secret_id("a").block_public_policy(true);
+    let done = put.clone().resource_policy(&good).send().await.unwrap();
+    assert_eq!((done.name.as_deref(), &done.arn), (Some("a"), &arn));
+    for (policy, code) in [
+        (broad.as_str(), "PublicPolicyException"),
+        ("{}", "MalformedPolicyDocumentException"),
+        (
+            &good.replace("Allow", "Deny").replace("444455556666", "*").replace("secretsmanager:GetSecretValue", "*"),
+            "InvalidParameterException",
+        ),
+    ] {
+        refused(put.clone().resource_policy(policy).send().await, 400, code, None);
+    }
+    let got = client.get_resource_policy().secret_id("a").send().await.unwrap();
+    assert_eq!((got.resource_policy.as_deref(), &got.arn), (Some(good.as_str()), &arn));
+
+    let validate = |policy: &str| client.validate_resource_policy().secret_id("a").resource_policy(policy);
+    let passed = validate(&good).send().await.unwrap();
+    assert!(passed.policy_validation_passed && passed.validation_errors().is_empty());
+    let failed = validate(&broad).send().await.unwrap();
+    assert!(!failed.policy_validation_passed);
+    assert_eq!(failed.validation_errors()[0].check_name(), Some("BlockPublicPolicyCheck"));
+
+    client.delete_resource_policy().secret_id("a").send().await.unwrap();
+    assert_eq!(client.get_resource_policy().secret_id("a").send().await.unwrap().resource_policy, None);
+}
+
+#[tokio::test]
 async fn operations_that_do_not_exist_yet_say_so() {
     let server = Server::start();
     let client = server.client();
@@ -258,13 +297,9 @@ async fn operations_that_do_not_exist_yet_say_so() {
         };
     }
     let region = || ReplicaRegionType::builder().region("eu-west-1").build();
-    refuse!(client.delete_resource_policy());
-    refuse!(client.get_resource_policy());
-    refuse!(client.put_resource_policy().resource_policy("{}"));
     refuse!(client.remove_regions_from_replication().remove_replica_regions("eu-west-1"));
     refuse!(client.replicate_secret_to_regions().add_replica_regions(region()));
     refuse!(client.stop_replication_to_replica());
-    refuse!(client.validate_resource_policy().resource_policy("{}"));
     // Nobody was named who could rotate it.
     refused(client.rotate_secret().secret_id("a").send().await, 400, "InvalidRequestException", None);
     refused(client.cancel_rotate_secret().secret_id("a").send().await, 400, "InvalidRequestException", None);
