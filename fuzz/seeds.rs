@@ -14,8 +14,8 @@ use strongroom::testing::{ManualClock, RecordingBackend, SeededEntropy, format, 
 use strongroom::{
     Backend, Call, CancelRotateSecretRequest, CreateSecretRequest, DataKey, DeleteSecretRequest, EncryptionContext,
     ExternalSecretRotationMetadataItem, GetSecretValueRequest, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope,
-    PutSecretValueRequest, RotateSecretRequest, RotationCall, RotationError, RotationFunction, RotationRules,
-    SecretStore, SecretsManager, StaticKey, Tag, WrappedKey,
+    PutResourcePolicyRequest, PutSecretValueRequest, RotateSecretRequest, RotationCall, RotationError,
+    RotationFunction, RotationRules, SecretStore, SecretsManager, StaticKey, Tag, WrappedKey,
 };
 use strongroom_fuzz::START;
 
@@ -100,6 +100,10 @@ fn fill(secrets: &SecretsManager, clock: &ManualClock) {
         secrets.put_secret_value(put).expect("a version is made");
         secrets.put_secret_value(PutSecretValueRequest::new("versions", "w")).expect("a version is made");
     }
+    create(CreateSecretRequest::new("policy").secret_string("v"));
+    let policy =
+        r#" {"Id": "größer", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}"#;
+    secrets.put_resource_policy(PutResourcePolicyRequest::new("policy", policy)).expect("it is a policy");
     create(CreateSecretRequest::new("deleted").secret_string("v"));
     secrets.get_secret_value(GetSecretValueRequest::new("versions")).expect("it is read");
     secrets.delete_secret(DeleteSecretRequest::new("deleted")).expect("it is scheduled");

@@ -19,8 +19,8 @@ use std::sync::OnceLock;
 use strongroom::testing::ManualClock;
 use strongroom::{
     CreateSecretRequest, DeleteSecretRequest, Error, ErrorKind, ExportOptions, ExternalSecretRotationMetadataItem,
-    ImportOptions, ImportReport, MemoryBackend, PutSecretValueRequest, RotateSecretRequest, RotationRules, SecretStore,
-    StaticKey, Tag, VerifyOptions,
+    ImportOptions, ImportReport, MemoryBackend, PutResourcePolicyRequest, PutSecretValueRequest, RotateSecretRequest,
+    RotationRules, SecretStore, StaticKey, Tag, VerifyOptions,
 };
 use strongroom_fuzz::{Input, START, edit, open};
 
@@ -54,6 +54,9 @@ impl Base {
         let rotate = RotateSecretRequest::new("partner").rotation_rules(rules).rotate_immediately(false);
         let items = [ExternalSecretRotationMetadataItem::new("key", "value")];
         secrets.rotate_secret(rotate.external_secret_rotation_metadata(items)).expect("its rotation is configured");
+        let policy = r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}"#;
+        let put = PutResourcePolicyRequest::new("app/db", policy);
+        secrets.put_resource_policy(put).expect("it is a policy");
         let scratch = std::env::temp_dir().join(format!("strongroom-fuzz-import-{}", std::process::id()));
         fs::create_dir_all(&scratch).expect("there is a place for files");
         let mut plain = Vec::new();

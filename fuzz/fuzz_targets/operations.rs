@@ -19,6 +19,8 @@ mod filters;
 mod model;
 #[path = "../../tests/model/passwords.rs"]
 mod passwords;
+#[path = "../../tests/model/policies.rs"]
+mod policies;
 #[path = "../../tests/model/reads.rs"]
 mod reads;
 #[path = "../../tests/model/request.rs"]

@@ -236,6 +236,7 @@ impl Run {
             for secret in secrets {
                 let id = secret.arn;
                 self.compare(tenant, &Request::DescribeSecret { id: id.clone() });
+                self.compare(tenant, &Request::GetResourcePolicy { id: id.clone(), name: None });
                 let (max, next, deprecated) = (None, None, Some(true));
                 self.compare(tenant, &Request::ListSecretVersionIds { id: id.clone(), max, next, deprecated });
                 // All versions are in the list above; of many, the values of the oldest and the newest will do.
@@ -261,7 +262,15 @@ impl Run {
 
 /// Whether what must follow from the fault can be told.
 fn suits(fault: Fault, request: &mut Request) -> bool {
-    let changes = ["DeleteSecret", "RestoreSecret", "TagResource", "UntagResource", "UpdateSecretVersionStage"];
+    let changes = [
+        "DeleteResourcePolicy",
+        "DeleteSecret",
+        "PutResourcePolicy",
+        "RestoreSecret",
+        "TagResource",
+        "UntagResource",
+        "UpdateSecretVersionStage",
+    ];
     let with_token = ["PutSecretValue", "UpdateSecret"];
     let operation = request.operation();
     match fault {

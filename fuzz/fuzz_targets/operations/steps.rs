@@ -3,6 +3,7 @@
 //! `p01230..` can be written by hand; any other byte is one of these as well.
 
 use crate::model::Settings;
+use crate::policies::TEXTS;
 use crate::request::{Bytes, Filter, Given, Listing, Metadata, Password, Request, Tags};
 use strongroom_fuzz::Input;
 
@@ -169,7 +170,7 @@ pub(crate) fn steps(input: &mut Input<'_>) -> Vec<Step> {
 }
 
 fn step(line: &mut Input<'_>) -> Step {
-    const KINDS: &[u8] = b"cgbpuselvdrtnwkmoxfB";
+    const KINDS: &[u8] = b"cgbpuselvdrtnwkmoxfBPGDLV";
     let kind = line.byte();
     let kind = if KINDS.contains(&kind) { kind } else { KINDS[usize::from(kind) % KINDS.len()] };
     let tenant = line.below(3);
@@ -246,6 +247,17 @@ fn request(kind: u8, line: &mut Input<'_>) -> Request {
         }
         b'r' => Request::RestoreSecret { id },
         b't' => Request::TagResource { id, tags: tags(line).unwrap_or_default() },
+        b'P' => {
+            let (policy, name) = (policy(line), policy_name(line));
+            Request::PutResourcePolicy { id, policy, name, block: [None, Some(true), Some(false)][line.below(3)] }
+        }
+        b'G' => Request::GetResourcePolicy { id, name: policy_name(line) },
+        b'D' => Request::DeleteResourcePolicy { id, name: policy_name(line) },
+        b'L' => Request::ListResourcePolicies { id, max: max(line), next: next(line) },
+        b'V' => {
+            let policy = policy(line);
+            Request::ValidateResourcePolicy { id: (line.below(2) == 1).then_some(id), policy }
+        }
         b'n' => Request::UntagResource { id, keys: vec![one_of(line, &["team", "tag3", "foo", ""]).to_owned()] },
         b'w' => Request::GetRandomPassword(Password {
             length: [None, Some(1), Some(4), Some(40), Some(0)][line.below(5)],
@@ -297,6 +309,17 @@ fn tags(line: &mut Input<'_>) -> Option<Tags> {
         5 => Some(vec![tag("aws:x", "v")]),
         _ => Some(vec![tag("foo", "v"), tag("foo", "w")]),
     }
+}
+
+fn policy(line: &mut Input<'_>) -> String {
+    match line.below(TEXTS.len() + 1) {
+        0 => String::new(),
+        at => TEXTS[at - 1].0.to_owned(),
+    }
+}
+
+fn policy_name(line: &mut Input<'_>) -> Option<String> {
+    maybe(line, &[None, Some("default"), Some("other"), Some("a b")])
 }
 
 fn label(line: &mut Input<'_>) -> Option<String> {
