@@ -129,7 +129,7 @@ impl SecretsManager {
             match self.run(&operation)? {
                 Answer::Ask(who) => {
                     if let Performer::Function(arn) = &who {
-                        self.authorize_function(arn)?;
+                        self.authorize_function(arn, operation.change.function_arn.as_ref() == Some(arn))?;
                     }
                     let is_known = self.is_invocable(&who);
                     operation.asked = Some((who, is_known));
@@ -247,7 +247,11 @@ impl RotateSecret {
 
     /// Who is to rotate the secret.
     fn performer(&self, secret: &Secret) -> Result<Performer> {
-        let given = self.change.function_arn.as_ref();
+        self.performer_of(secret, self.change.function_arn.as_ref())
+    }
+
+    /// Who rotates it if this function is given.
+    fn performer_of(&self, secret: &Secret, given: Option<&String>) -> Result<Performer> {
         if given.is_some() && secret.rotated_by().is_some() {
             return Err(Error::invalid_request("Rotation Lambda ARN is not supported for a service-managed secret."));
         }
@@ -299,6 +303,11 @@ impl Operation for RotateSecret {
         if let Some(job) = secret.job().filter(|job| job.token == self.token) {
             if job.due_at.is_some() {
                 return Ok(Verdict::Answer(Answer::Done(response)));
+            }
+            // What is carried on is what is stored, and is called on behalf of who asks for it now.
+            let stored = self.performer_of(&secret, None)?;
+            if self.is_for_caller && self.asked.as_ref().is_none_or(|(asked, _)| *asked != stored) {
+                return Ok(Verdict::Answer(Answer::Ask(stored)));
             }
             secret.resume_rotation(moment.now);
             return Ok(Verdict::store(secret, Answer::Done(response)));

@@ -8,6 +8,7 @@ use crate::entropy::Entropy;
 use crate::envelope::ad::{self, Fields, push_field};
 use crate::envelope::provider::{DataKey, EncryptionContext, KeyError, KeyHandle, KeyRef, KeyScope, WrappedKey};
 use crate::envelope::seal::{Label, SUITE, SealingKey};
+use crate::model::version::DEFAULT_KEY_ALIAS;
 
 /// Longest key id that a wrapped key may name.
 const KEY_ID_BYTES_MAX: usize = 256;
@@ -73,7 +74,8 @@ pub(super) fn only_key(scope: &KeyScope<'_>, key: KeyRef<'_>, version: u32) -> K
         KeyRef::Alias(alias) => format!("arn:{partition}:kms:{region}:{account}:{alias}"),
         KeyRef::Id(id) => format!("arn:{partition}:kms:{region}:{account}:key/{id}"),
     };
-    KeyHandle::new(arn, version.to_string()).aws_managed(key == KeyRef::Default)
+    let is_default = key == KeyRef::Default || arn.ends_with(&format!(":{DEFAULT_KEY_ALIAS}"));
+    KeyHandle::new(arn, version.to_string()).aws_managed(is_default)
 }
 
 /// The key of a provider that has no other, and what wrapping with it is called.

@@ -60,7 +60,7 @@ pub struct AuditRecord {
     pub event_type: &'static str,
     /// Always `true`.
     pub management_event: bool,
-    /// The account of the secret.
+    /// The account that the handle works in: that of the secret, or of a caller who reaches the secret of another account.
     pub recipient_account_id: String,
     /// `Management`.
     pub event_category: &'static str,

@@ -3,7 +3,7 @@
 use super::condition::Condition;
 use super::pattern::Pattern;
 use super::principal::Principals;
-use super::template::Template;
+use super::template::Resource;
 
 /// A policy of either kind.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ pub(super) struct Statement {
     /// `None` in an identity policy.
     pub(super) principals: Option<Principals>,
     pub(super) actions: Any<Pattern>,
-    pub(super) resources: Any<Template>,
+    pub(super) resources: Any<Resource>,
     /// All of them must be met. Those of one operator stand together.
     pub(super) conditions: Vec<Condition>,
 }

@@ -9,7 +9,6 @@ use super::condition::Condition;
 use super::context::{Known, RequestContext, Values};
 use super::document::{Document, Effect, Statement};
 use super::principal::{Named, Principal};
-use super::template::Template;
 use super::{IdentityPolicy, ResourcePolicy};
 
 /// A request that policies decide on.
@@ -161,7 +160,7 @@ impl fmt::Display for Decision {
         f.write_str(match self {
             Self::Allow => "allowed",
             Self::ExplicitDeny => "denied by a statement",
-            Self::ImplicitDeny => "not allowed by any statement that would have to",
+            Self::ImplicitDeny => "not allowed",
         })
     }
 }
@@ -268,8 +267,9 @@ impl<'a> Policies<'a> {
         self.resources(std::slice::from_ref(resource))
     }
 
-    /// The same with all policies of the resource.
-    pub(crate) fn resources(self, resource: &'a [ResourcePolicy]) -> Self {
+    /// The same with all policies of the resource, if it has several.
+    #[must_use]
+    pub fn resources(self, resource: &'a [ResourcePolicy]) -> Self {
         Self { resource, ..self }
     }
 
@@ -340,6 +340,16 @@ impl<'a> Policies<'a> {
         }
     }
 
+    /// Whether the policies of the resource allow it to somebody of another account, or to that account.
+    pub(crate) fn shares(&self, asked: &Asked<'_, impl Known>) -> bool {
+        let mut shares = false;
+        self.each(|policy, _, statement| {
+            let is_share = policy == PolicySource::Resource && statement.effect == Effect::Allow;
+            shares |= is_share && matches!(statement.look(asked), Look::Applies(_));
+        });
+        shares
+    }
+
     pub(crate) fn decide(&self, asked: &Asked<'_, impl Known>) -> Evaluation {
         let mut tally = Tally::default();
         self.each(|policy, index, statement| {
@@ -367,6 +377,13 @@ const LASTING: [&str; 8] = [
     "secretsmanager:secretid",
     "secretsmanager:secretprimaryregion",
 ];
+
+impl Evaluation {
+    /// What is said of a resource that is not shared with somebody, whatever else would be to be said.
+    pub(crate) fn not_shared() -> Self {
+        Self { decision: Decision::ImplicitDeny, decided_by: Vec::new(), missing: Some(PolicyKind::Resource) }
+    }
+}
 
 impl ResourcePolicy {
     /// Whether a statement denies it in whatever circumstances it is asked for: no condition is about something that differs
@@ -438,8 +455,7 @@ impl Statement {
             return Look::OtherAction;
         }
         let resource = asked.resource.unwrap_or("*");
-        let is_meant = |arn: &Template| arn.resolved(&asked.known, false).is_some_and(|arn| arn.matches(resource));
-        if !self.resources.applies(is_meant) {
+        if !self.resources.applies(|arn| arn.matches(resource, &asked.known)) {
             return Look::OtherResource;
         }
         match self.conditions.iter().position(|condition| !condition.is_met(&asked.known)) {

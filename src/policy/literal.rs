@@ -72,7 +72,8 @@ pub(super) fn date(text: &str) -> Option<Timestamp> {
         return Some(day.and_time(NaiveTime::MIN).and_utc());
     }
     let (minute, zone) = text.strip_suffix('Z').map_or_else(|| split_zone(text), |minute| Some((minute, 0)))?;
-    let at = chrono::NaiveDateTime::parse_from_str(minute, "%Y-%m-%dT%H:%M").ok()?;
+    let at = (minute.len() == "2027-03-01T12:00".len()).then_some(minute)?;
+    let at = chrono::NaiveDateTime::parse_from_str(at, "%Y-%m-%dT%H:%M").ok()?;
     at.and_utc().checked_sub_signed(TimeDelta::minutes(zone))
 }
 
@@ -94,7 +95,7 @@ fn split_zone(text: &str) -> Option<(&str, i64)> {
         ("-", zone) => (-1, zone),
         _ => return None,
     };
-    let (hours, minutes) = zone.split_once(':')?;
+    let (hours, minutes) = zone.split_once(':').filter(|_| !zone.contains(['+', '-']))?;
     let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
     ((0..24).contains(&hours) && (0..60).contains(&minutes)).then_some((time, sign * (hours * 60 + minutes)))
 }

@@ -65,7 +65,7 @@ impl ResourcePolicy {
     /// assert_eq!(policy.public_statement(), Some(0));
     /// assert_eq!(
     ///     policy.to_string(),
-    ///     r#"{"Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"*","Resource":"*"}]}"#,
+    ///     r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"*","Resource":"*"}}"#,
     /// );
     /// # Ok::<(), strongroom::PolicyFault>(())
     /// ```

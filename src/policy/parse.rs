@@ -10,7 +10,7 @@ use super::fault::{Found, PolicyFaultReason as Reason};
 use super::json::{self, Member, Node, Value};
 use super::pattern::Pattern;
 use super::principal::{Entry, Principals, TYPES};
-use super::template::{self, Template};
+use super::template::Resource;
 
 /// What a policy is attached to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +42,20 @@ enum Strictness {
 
 fn elements(node: &Node<'_>, attachment: Attachment, strictness: Strictness) -> Result<Document, Found> {
     let members = object(node)?;
-    let mut elements = Elements::new(node, members);
+    let mut elements = Elements::new(node, members, &DOCUMENT)?;
     let version = elements.take("Version").map(|node| inside("Version", version(node))).transpose()?;
     let id = elements.take("Id").map(|node| inside("Id", string(node))).transpose()?;
     let statement = elements.required("Statement")?;
-    elements.finish()?;
     let read = |node: &Node<'_>| statement_of(node, attachment, version, strictness);
     let statements = inside("Statement", one_or_many(statement, read))?;
     check_sids(statement, &statements)?;
     Ok(Document { version, id: id.map(str::to_owned), statements })
 }
+
+/// The elements of a document, and those of a statement.
+const DOCUMENT: [&str; 3] = ["Version", "Id", "Statement"];
+const STATEMENT: [&str; 9] =
+    ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
 
 /// The members of an object that were not asked for yet.
 struct Elements<'n, 'a> {
@@ -60,8 +64,12 @@ struct Elements<'n, 'a> {
 }
 
 impl<'n, 'a> Elements<'n, 'a> {
-    fn new(node: &Node<'a>, members: &'n [Member<'a>]) -> Self {
-        Self { offset: node.offset, members: members.iter().collect() }
+    /// What is not known is told first: it may be what is missing, misspelt.
+    fn new(node: &Node<'a>, members: &'n [Member<'a>], known: &[&str]) -> Result<Self, Found> {
+        match members.iter().find(|member| !known.contains(&member.name.as_str())) {
+            Some(unknown) => Err(Found::new(Reason::UnknownElement, unknown.offset).inside(&unknown.name)),
+            None => Ok(Self { offset: node.offset, members: members.iter().collect() }),
+        }
     }
 
     fn take_member(&mut self, name: &str) -> Option<&'n Member<'a>> {
@@ -89,13 +97,6 @@ impl<'n, 'a> Elements<'n, 'a> {
             (Some(member), None) => Ok(Some((&member.value, name, false))),
             (None, Some(member)) => Ok(Some((&member.value, opposite, true))),
             (Some(_), Some(member)) => Err(Found::new(Reason::ConflictingElements, member.offset).inside(opposite)),
-        }
-    }
-
-    fn finish(self) -> Result<(), Found> {
-        match self.members.iter().min_by_key(|member| member.offset) {
-            None => Ok(()),
-            Some(member) => Err(Found::new(Reason::UnknownElement, member.offset).inside(&member.name)),
         }
     }
 }
@@ -163,7 +164,7 @@ fn statement_of(
     strictness: Strictness,
 ) -> Result<Statement, Found> {
     let variables = version == Some(Version::V2012);
-    let mut elements = Elements::new(node, object(node)?);
+    let mut elements = Elements::new(node, object(node)?, &STATEMENT)?;
     let sid = elements.take("Sid").map(|node| inside("Sid", string(node))).transpose()?;
     let effect = inside("Effect", effect(elements.required("Effect")?))?;
     let principals = match (elements.either("Principal")?, attachment) {
@@ -190,7 +191,6 @@ fn statement_of(
         Some(node) => inside("Condition", conditions(node, variables))?,
         None => Vec::new(),
     };
-    elements.finish()?;
     Ok(Statement { sid: sid.map(str::to_owned), effect, principals, actions, resources, conditions })
 }
 
@@ -247,10 +247,10 @@ fn action(node: &Node<'_>) -> Result<(String, Pattern), Found> {
     Ok((text.to_owned(), Pattern::parse(&text.to_ascii_lowercase())))
 }
 
-fn resource(node: &Node<'_>, variables: bool) -> Result<(String, Template), Found> {
+fn resource(node: &Node<'_>, variables: bool) -> Result<(String, Resource), Found> {
     let refused = |reason| Found::new(reason, node.offset);
     let text = string(node)?;
-    let read = template::resource(text, variables).map_err(|_| refused(Reason::InvalidVariable))?;
+    let read = Resource::parse(text, variables).map_err(|_| refused(Reason::InvalidVariable))?;
     read.map(|arn| (text.to_owned(), arn)).ok_or_else(|| refused(Reason::InvalidResource))
 }
 

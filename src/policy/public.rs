@@ -55,8 +55,13 @@ impl Condition {
         }
         match (&self.values, test) {
             (Expected::Texts { any_of, .. }, Test::StringEquals | Test::StringLike) => {
-                self.lookup != "aws:sourceip"
-                    && any_of.iter().all(|text| text.as_fixed().is_some_and(|text| !text.contains("${")))
+                // Somebody who did not sign has an account too, which is called `anonymous`.
+                let is_somebody = |text: &str| {
+                    !text.is_empty()
+                        && !text.contains("${")
+                        && (self.lookup != "aws:principalaccount" || text.bytes().all(|byte| byte.is_ascii_digit()))
+                };
+                self.lookup != "aws:sourceip" && any_of.iter().all(|text| text.as_fixed().is_some_and(is_somebody))
             }
             (Expected::Arns(any_of), Test::ArnEquals | Test::ArnLike) => {
                 self.lookup != "aws:sourceip" && any_of.iter().all(|arn| arn.is_fixed())

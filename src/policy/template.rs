@@ -248,24 +248,42 @@ fn push_token(fields: &mut [Vec<Token>], token: Token) {
     }
 }
 
-/// What a statement is about: `*`, or an ARN, compared as a whole, so that `*` also stands for colons. Fields that are
-/// missing at the end are anything. `Ok(None)`: neither.
-pub(super) fn resource(text: &str, variables: bool) -> Result<Option<Template>, BadVariable> {
-    let reading = Reading { variables, wildcards: true, caseless: false };
-    let mut parts = parts(text, reading)?;
-    let is_everything = !parts.is_empty() && parts.iter().all(|part| *part == Part::Fixed(Token::Many));
-    if !is_everything {
+/// What a statement is about: `*`, or an ARN, compared as a whole, so that `*` also stands for colons.
+#[derive(Debug, Clone)]
+pub(super) struct Resource {
+    as_written: Template,
+    /// With fields at the end that are anything, if it has fewer than an ARN. Nobody knows whether a `*` or a variable stands
+    /// for the others.
+    completed: Option<Template>,
+}
+
+impl Resource {
+    /// `Ok(None)`: it is neither.
+    pub(super) fn parse(text: &str, variables: bool) -> Result<Option<Self>, BadVariable> {
+        let reading = Reading { variables, wildcards: true, caseless: false };
+        let mut parts = parts(text, reading)?;
+        let as_written = Template::of(parts.clone(), reading);
+        let is_everything = !parts.is_empty() && parts.iter().all(|part| *part == Part::Fixed(Token::Many));
+        if is_everything {
+            return Ok(Some(Self { as_written, completed: None }));
+        }
         if !text.starts_with("arn:") {
             return Ok(None);
         }
-        let colon = |part: &Part| match part {
+        let colons = |part: &Part| match part {
             Part::Fixed(Token::Text(text)) => text.matches(':').count(),
             Part::Fixed(_) | Part::Variable { .. } => 0,
         };
-        let missing = (ARN_FIELDS - 1).saturating_sub(parts.iter().map(colon).sum());
+        let missing = (ARN_FIELDS - 1).saturating_sub(parts.iter().map(colons).sum());
         for _ in 0..missing {
             parts.extend([Part::Fixed(Token::Text(":".to_owned())), Part::Fixed(Token::Many)]);
         }
+        let completed = (missing > 0).then(|| Template::of(parts, reading));
+        Ok(Some(Self { as_written, completed }))
     }
-    Ok(Some(Template::of(parts, reading)))
+
+    pub(super) fn matches(&self, arn: &str, known: &impl Known) -> bool {
+        let is_meant = |form: &Template| form.resolved(known, false).is_some_and(|form| form.matches(arn));
+        is_meant(&self.as_written) || self.completed.as_ref().is_some_and(is_meant)
+    }
 }

@@ -8,6 +8,7 @@ use crate::error::{AccessFault, Error, ErrorKind, Result};
 use crate::model::id::{SUFFIX_CHARS, SecretId, SecretName, arn};
 use crate::model::policy::DEFAULT_POLICY;
 use crate::model::secret::Secret;
+use crate::model::tag::Tag;
 use crate::model::tenant::Tenant;
 use crate::policy::{Asked, Decision, Evaluation, Policies, ResourcePolicy};
 use crate::store::SecretsManager;
@@ -74,19 +75,21 @@ impl SecretsManager {
     /// `is_answered` says that the operation does not fail.
     pub(crate) fn authorize_absent(&self, access: &Access<'_>, id: &SecretId, is_answered: bool) -> Result<()> {
         let Some(caller) = self.caller() else { return Ok(()) };
+        let is_told = !is_answered && self.is_of_own_account(caller, self.tenant());
         match id {
-            SecretId::Name(name) | SecretId::Arn { name, .. } if is_answered => {
+            SecretId::Name(_) | SecretId::Arn { .. } if is_told => Ok(()),
+            SecretId::Name(name) | SecretId::Arn { name, .. } => {
                 self.require(caller, access, &Target::absent(self.tenant(), name), &[])
             }
             SecretId::Elsewhere { arn } => match id.tenant_elsewhere() {
-                Some(tenant) if is_answered || tenant.region() == self.region() => {
+                Some(tenant) if tenant == **self.tenant() && is_told => Ok(()),
+                Some(tenant) if tenant.region() == self.region() || is_answered => {
                     let (named, arn) = (Some(arn.as_str()), Some(Cow::Borrowed(arn.as_str())));
                     let target = Target { named, arn, tenant: Cow::Owned(tenant), secret: None };
                     self.require(caller, access, &target, &[])
                 }
-                _ => Ok(()),
+                _ => Err(Error::secret_not_found()),
             },
-            SecretId::Name(_) | SecretId::Arn { .. } => Ok(()),
         }
     }
 
@@ -101,7 +104,17 @@ impl SecretsManager {
         let Some(caller) = self.caller() else { return Ok(()) };
         let policies = self.resource_policies(new)?;
         let (before, after) = (Target::secret(old, id), Target::secret(new, id));
-        for access in [*access].into_iter().chain(KEPT_ACTIONS.map(Access::to)) {
+        // The calls that would undo it.
+        let keys: Vec<String> = access.request_tags.into_iter().flatten().map(|tag| tag.key.clone()).collect();
+        let is_concerned =
+            |tag: &&Tag| keys.contains(&tag.key) || access.tag_keys.is_some_and(|keys| keys.contains(&tag.key));
+        let tags: Vec<Tag> = old.tags.iter().flatten().filter(is_concerned).cloned().collect();
+        let undoing = [
+            Access { request_tags: Some(&tags), ..Access::to("TagResource") },
+            Access { tag_keys: Some(&keys), ..Access::to("UntagResource") },
+            Access { block_public_policy: Some(true), ..Access::to("PutResourcePolicy") },
+        ];
+        for access in [*access].into_iter().chain(undoing).chain(KEPT_ACTIONS.map(Access::to)) {
             if self.require(caller, &access, &before, &policies).is_ok() {
                 self.require(caller, &access, &after, &policies)?;
             }
@@ -110,12 +123,13 @@ impl SecretsManager {
     }
 
     /// Refuses to let a function be called for somebody who may not call it.
-    pub(crate) fn authorize_function(&self, function_arn: &str) -> Result<()> {
+    pub(crate) fn authorize_function(&self, function_arn: &str, is_given: bool) -> Result<()> {
         let Some(caller) = self.caller() else { return Ok(()) };
         let account = function_arn.split(':').nth(4).unwrap_or_default();
         let tenant = Tenant::parse(account, self.region()).map_or(Cow::Borrowed(&**self.tenant()), Cow::Owned);
         let arn = Some(Cow::Borrowed(function_arn));
-        let target = Target { named: Some(function_arn), arn, tenant, secret: None };
+        // A function that is stored with the secret is not told to whoever may not know it.
+        let target = Target { named: is_given.then_some(function_arn), arn, tenant, secret: None };
         self.require(caller, &Access::to("lambda:InvokeFunction"), &target, &[])
     }
 
@@ -142,11 +156,11 @@ impl SecretsManager {
             let others = present.iter().skip(usize::from(has_default));
             let future: Vec<ResourcePolicy> = [policy].into_iter().chain(others).cloned().collect();
             let may = |policies: &[ResourcePolicy]| self.require(caller, &access, &target, policies).is_ok();
-            if may(&present) && !may(&future) {
-                return Ok(true);
-            }
-            if self.is_of_own_account(caller, &target.tenant) {
+            if !may(&present) {
                 return Ok(false);
+            }
+            if !may(&future) || self.is_of_own_account(caller, &target.tenant) {
+                return Ok(!may(&future));
             }
         }
         let Some(root) = target.tenant.root() else { return Ok(false) };
@@ -179,7 +193,14 @@ impl SecretsManager {
     ) -> Result<()> {
         let policies = Policies::new().identity(caller.policies()).resources(policies);
         let evaluation = self.ask(caller, access, target, |asked| policies.decide(asked));
-        if evaluation.decision == Decision::Allow { Ok(()) } else { Err(denied(caller, access, target, evaluation)) }
+        if evaluation.decision == Decision::Allow {
+            return Ok(());
+        }
+        let is_told = self.is_of_own_account(caller, &target.tenant)
+            || self.ask(caller, access, target, |asked| policies.shares(asked));
+        // Of what is not shared with them, others do not even learn whether it is there.
+        let evaluation = if is_told { evaluation } else { Evaluation::not_shared() };
+        Err(denied(caller, access, target, evaluation))
     }
 
     /// Asks something about a call.

@@ -211,7 +211,7 @@ denied by a statement
 
 POLICY      STATEMENT  EFFECT  OUTCOME
 identity 1  1          Allow   is about another action
-identity 1  2 Orders   Allow   StringEquals aws:ResourceTag/team is payments, not orders
+identity 1  2 Orders   Allow   StringEquals aws:ResourceTag/team orders is not met: the request has payments
 resource    1 Readers  Allow   applies
 resource    2 Office   Deny    applies
 ";
@@ -287,7 +287,10 @@ fn policies_are_explained_without_a_store() {
     }
     let line = format!("policy explain --principal {ALICE} --action DeleteSecret --resource {READ}");
     let bare = folder.run(&line);
-    assert_eq!(bare.text(), "not allowed by any statement that would have to: no identity policy does\n");
+    assert_eq!(
+        bare.text(),
+        "not allowed: no policy of the principal allows it, and that of the resource is not enough by itself\n"
+    );
     let root = folder.run(&line.replace("user/alice", "root")).quiet();
     assert_eq!(root.text(), "allowed to the root user of the account, who needs no statement\n");
 

@@ -227,6 +227,9 @@ fn no_statement_that_denies_is_void_without_a_word() {
         "arn:aws:secretsmanager:*",
         "arn:aws:secretsmanager:*:secret:prod/*",
         "arn:aws:secretsmanager:us-east-1:1111*",
+        "arn:aws:secretsmanager:*:prod/*",
+        "arn:aws:secretsmanager*prod/db-*",
+        "arn:*:secret:prod/*",
         "arn:*:secretsmanager:*:*:secret:prod/*",
     ] {
         let document = format!(r#"{{"Statement": {{"Effect": "Deny", "Action": "*", "Resource": "{resource}"}}}}"#);
@@ -313,4 +316,153 @@ fn a_fault_of_syntax_is_told_before_a_principal_that_is_not_supported() {
         let fault = ResourcePolicy::parse(&document).unwrap_err();
         assert_eq!((fault.reason, fault.path.as_str()), (reason, path));
     }
+}
+
+#[test]
+fn the_account_of_somebody_anonymous_confines_nobody() {
+    for (value, is_public) in [
+        (r#""111122223333""#, false),
+        (r#""anonymous""#, true),
+        (r#"["111122223333", "anonymous"]"#, true),
+        (r#""""#, true),
+    ] {
+        let document = format!(
+            r#"{{"Statement": {}}}"#,
+            statement(
+                "Allow",
+                r#""*""#,
+                "*",
+                &format!(r#", "Condition": {{"StringEquals": {{"aws:PrincipalAccount": {value}}}}}"#)
+            )
+        );
+        assert_eq!(ResourcePolicy::parse(&document).unwrap().public_statement().is_some(), is_public, "{value}");
+    }
+}
+
+/// The conditions of a caller's own policies are no questions about the secrets of others.
+#[test]
+fn what_is_not_shared_answers_nothing_about_itself() {
+    let (store, _) = store();
+    let secrets = own(&store);
+    secrets.create_secret(CreateSecretRequest::new("db").tags([Tag::new("team", "payments")])).unwrap();
+    let arn = secrets.describe_secret(DescribeSecretRequest::new("db")).unwrap().arn;
+    let absent = arn.replace("secret:db-", "secret:no-");
+    attach(&secrets, "db", &[&statement("Deny", r#""*""#, "secretsmanager:GetSecretValue", "")]);
+    let is_there = r#"{"Effect": "Allow", "Action": "*", "Resource": "*",
+                       "Condition": {"Null": {"secretsmanager:SecretId": "false"}}}"#;
+    let begins_with_p = r#"{"Effect": "Allow", "Action": "*", "Resource": "*",
+                            "Condition": {"StringLike": {"aws:ResourceTag/team": "p*"}}}"#;
+    let denies_it = r#"{"Effect": "Deny", "Action": "*", "Resource": "*",
+                        "Condition": {"StringLike": {"aws:ResourceTag/team": "p*"}}}"#;
+    for statements in [&[is_there][..], &[begins_with_p], &[denies_it], &[]] {
+        let bob = secrets.as_caller(caller(user(OTHER, "bob"), statements));
+        let told = |arn: &str| read(&bob, arn).unwrap_err().message().replace(arn, "ARN");
+        assert_eq!(told(&arn), told(&absent), "{statements:?}");
+    }
+    let principals = [
+        Principal::anonymous(),
+        Principal::service("lambda.amazonaws.com"),
+        principal(&format!("arn:aws-cn:iam::{OWN}:user/x")),
+    ];
+    for principal in principals {
+        let stranger = secrets.as_caller(Caller::new(principal.clone()));
+        for name in ["db", "no"] {
+            let outcome = stranger.describe_secret(DescribeSecretRequest::new(name));
+            assert!(is_denied(&outcome), "{principal} {name}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_check_for_another_account_answers_nothing_about_the_secret() {
+    let (store, _) = store();
+    let secrets = own(&store);
+    secrets.create_secret(CreateSecretRequest::new("db").tags([Tag::new("team", "payments")])).unwrap();
+    let arn = secrets.describe_secret(DescribeSecretRequest::new("db")).unwrap().arn;
+    attach(
+        &secrets,
+        "db",
+        &[&statement("Allow", r#"{"AWS": "444455556666"}"#, "secretsmanager:ValidateResourcePolicy", "")],
+    );
+    for guess in ["p*", "q*"] {
+        let condition = format!(r#", "Condition": {{"StringLike": {{"aws:ResourceTag/team": "{guess}"}}}}"#);
+        let document = format!(
+            r#"{{"Statement": {}}}"#,
+            statement("Deny", r#""*""#, "secretsmanager:PutResourcePolicy", &condition)
+        );
+        let request = ValidateResourcePolicyRequest::new(document).secret_id(arn.as_str());
+        assert!(bob(&secrets).validate_resource_policy(request).unwrap().policy_validation_passed, "{guess}");
+    }
+}
+
+#[test]
+fn what_has_no_account_is_not_deleted_for_everybody() {
+    let (store, _) = store();
+    let secrets = own(&store);
+    let alice = secrets.as_caller(caller(user(OWN, "alice"), &[]));
+    for id in
+        ["arn:aws:secretsmanager:us-east-1:x:secret:a", "arn:aws-cn:secretsmanager:us-east-1:111122223333:secret:a"]
+    {
+        let force = DeleteSecretRequest::new(id).force_delete_without_recovery(true);
+        assert!(alice.delete_secret(force).is_err(), "{id}");
+    }
+    let ill_named = format!("arn:aws:secretsmanager:us-east-1:{OWN}:secret:bad name-a1b2c3");
+    assert_eq!(
+        *read(&alice, &ill_named).unwrap_err().kind(),
+        ErrorKind::ResourceNotFound,
+        "as every secret that is not there"
+    );
+}
+
+#[test]
+fn tags_that_could_not_be_put_back_are_not_removed() {
+    let (store, _) = store();
+    let secrets = own(&store);
+    secrets.create_secret(CreateSecretRequest::new("db").tags([Tag::new("team", "blue")])).unwrap();
+    let untag = allow("secretsmanager:UntagResource");
+    let tag = r#"{"Effect": "Allow", "Action": "secretsmanager:TagResource", "Resource": "*", "Condition": {
+        "StringEquals": {"aws:ResourceTag/team": "blue"}, "ForAnyValue:StringEquals": {"aws:TagKeys": "team"}}}"#;
+    let alice = secrets.as_caller(caller(user(OWN, "alice"), &[&untag, tag]));
+    assert!(is_denied(&alice.untag_resource(UntagResourceRequest::new("db", ["team"]))));
+    let policy = r#"{"Effect": "Allow", "Action": "secretsmanager:PutResourcePolicy", "Resource": "*", "Condition": {
+        "StringEquals": {"aws:ResourceTag/team": "blue"}, "Bool": {"secretsmanager:BlockPublicPolicy": "true"}}}"#;
+    let carol = secrets.as_caller(caller(user(OWN, "carol"), &[&untag, &allow("secretsmanager:TagResource"), policy]));
+    assert!(is_denied(&carol.tag_resource(TagResourceRequest::new("db", [Tag::new("team", "red")]))));
+}
+
+#[test]
+fn a_rotation_is_gone_on_with_only_for_who_may_call_its_function() {
+    use strongroom::testing::ManualClock;
+    use strongroom::{RotationCall, RotationError, RotationFunction, SecretStore, StaticKey};
+    #[derive(Debug)]
+    struct Broken;
+    impl RotationFunction for Broken {
+        fn invoke(&self, _: &RotationCall) -> Result<(), RotationError> {
+            Err(RotationError::new("broken"))
+        }
+    }
+    let clock = ManualClock::new(crate::people::NOON.parse().unwrap());
+    let store = SecretStore::in_memory()
+        .key_provider(StaticKey::new([7; 32]))
+        .clock(clock.clone())
+        .rotation_function("arn:*", Broken)
+        .open()
+        .unwrap();
+    let secrets = own(&store);
+    create(&secrets, "db");
+    let function = format!("arn:aws:lambda:us-east-1:{OWN}:function:f");
+    let token = "a".repeat(32);
+    let begin = RotateSecretRequest::new("db").rotation_lambda_arn(&function).client_request_token(&token);
+    secrets.rotate_secret(begin).unwrap();
+    for _ in 0..20 {
+        store.maintain().unwrap();
+        clock.advance(chrono::TimeDelta::hours(1));
+    }
+    assert!(secrets.rotation_status("db").unwrap().unwrap().in_progress.is_some_and(|progress| progress.attempts == 5));
+    let again = || RotateSecretRequest::new("db").client_request_token(&token);
+    let mallory = secrets.as_caller(caller(user(OWN, "mallory"), &[&allow("secretsmanager:*")]));
+    let error = mallory.rotate_secret(again()).unwrap_err();
+    assert!(error.message().contains("lambda:InvokeFunction because"), "and the function is not told: {error}");
+    let alice = secrets.as_caller(caller(user(OWN, "alice"), &[&allow("*")]));
+    alice.rotate_secret(again()).unwrap();
 }

@@ -109,7 +109,7 @@ fn element_rows() -> Vec<Row> {
         ("a list", text("§[]"), Reason::WrongType, ""),
         ("a text", text(r#"§"{}""#), Reason::WrongType, ""),
         ("nothing in it", text("§{}"), Reason::MissingElement, "Statement"),
-        ("another case", text(r#"§{"statement": []}"#), Reason::MissingElement, "Statement"),
+        ("another case", text(r#"{§"statement": []}"#), Reason::UnknownElement, "statement"),
         ("no statement in the list", text(r#"{"Statement": §[]}"#), Reason::Empty, "Statement"),
         ("a statement that is a text", text(r#"{"Statement": §"Allow"}"#), Reason::WrongType, "Statement"),
         ("a statement that is null", list("§null"), Reason::WrongType, "Statement[1]"),

@@ -1,5 +1,6 @@
 //! What the command says, and which code it exits with, when it cannot do what was asked.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -93,12 +94,26 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         // Nobody is left to be told if this fails.
         let mut stderr = io::stderr().lock();
-        let _ = writeln!(stderr, "error: {}", shown(&self.message));
+        let _ = writeln!(stderr, "error: {}", shown(&shortened(&self.message)));
         if let Some(hint) = &self.hint {
             let _ = writeln!(stderr, "hint: {}", shown(hint));
         }
         ExitCode::from(self.code as u8)
     }
+}
+
+/// Characters at the beginning and at the end of a message that are printed: what was refused may be long.
+const HEAD_CHARS: usize = 1_500;
+const TAIL_CHARS: usize = 500;
+
+fn shortened(message: &str) -> Cow<'_, str> {
+    let count = message.chars().count();
+    if count <= HEAD_CHARS + TAIL_CHARS {
+        return Cow::Borrowed(message);
+    }
+    let head: String = message.chars().take(HEAD_CHARS).collect();
+    let tail: String = message.chars().skip(count - TAIL_CHARS).collect();
+    Cow::Owned(format!("{head} … {tail}"))
 }
 
 impl fmt::Display for Failure {

@@ -129,6 +129,9 @@ impl Callers {
         let Identity { account, principal, region, access_key_id } = self.verify(parts, body)?;
         // Passes are not of the file, and call on nobody's behalf.
         let acting = self.enforces_policies.then(|| self.credentials().caller(&access_key_id)).flatten();
+        if self.enforces_policies && acting.is_none() {
+            return Err(forbidden("Nobody is known by this key on whose behalf calls can be made."));
+        }
         let acting = acting.map(|caller| match parts.extensions.get() {
             Some(Peer(address)) => Arc::new(Arc::unwrap_or_clone(caller).source_ip(*address)),
             None => caller,

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use strongroom::{
     AuthorizationRequest, Clock as _, Decision, DescribeSecretRequest, DescribeSecretResponse, Evaluation, Explanation,
-    GetResourcePolicyRequest, IdentityPolicy, Policies, PolicyFault, PolicyKind, PolicySource, RequestContext,
-    ResourcePolicy, StatementExplanation, StatementOutcome, SystemClock, Timestamp,
+    GetResourcePolicyRequest, IdentityPolicy, ListResourcePoliciesRequest, Policies, PolicyFault, PolicyKind,
+    PolicySource, RequestContext, ResourcePolicy, SecretsManager, StatementExplanation, StatementOutcome, SystemClock,
+    Timestamp,
 };
 
 use crate::arguments::Key;
@@ -33,29 +34,25 @@ pub(crate) fn run(arguments: Explain) -> Result<(), Failure> {
     let mut known = Known::default();
     known.add("aws:CurrentTime", SystemClock.now().format("%Y-%m-%dT%H:%M:%SZ").to_string());
     known.add("aws:EpochTime", Timestamp::timestamp(&SystemClock.now()).to_string());
-    let (resource, policy) = match (secret, resource) {
+    let (resource, policy): (String, Vec<ResourcePolicy>) = match (secret, resource) {
         (Some(id), _) => {
             let secrets = place::open(&place.of_secret()?)?;
             let described = secrets.describe_secret(DescribeSecretRequest::new(id))?;
             known.add_secret(&described);
             let attached = match given {
-                Some(policy) => Some(policy),
-                None => {
-                    let found = secrets.get_resource_policy(GetResourcePolicyRequest::new(described.arn.as_str()))?;
-                    found.resource_policy.map(|text| attached(&text, &described.name)).transpose()?
-                }
+                Some(policy) => vec![policy],
+                None => every_policy(&secrets, &described)?,
             };
             (described.arn, attached)
         }
-        (None, resource) => (resource.unwrap_or_else(|| "*".to_owned()), given),
+        (None, resource) => (resource.unwrap_or_else(|| "*".to_owned()), given.into_iter().collect()),
     };
     known.add_resource(&resource, &region);
     let context = known.into_context(asked);
 
     let action = if action.contains(':') || action == "*" { action } else { format!("secretsmanager:{action}") };
     let request = AuthorizationRequest::new(principal.clone(), &action, resource.as_str()).context(context);
-    let policies = Policies::new().identity(&identity);
-    let policies = policy.as_ref().map_or(policies, |policy| policies.resource(policy));
+    let policies = Policies::new().identity(&identity).resources(&policy);
     let explanation = policies.explain(&request);
     if format.json {
         output::json(&Written::new(&explanation))?;
@@ -73,6 +70,26 @@ pub(crate) fn run(arguments: Explain) -> Result<(), Failure> {
 
 fn parse<T>(path: &Path, key: &Key, parse: impl Fn(&str) -> Result<T, PolicyFault>) -> Result<T, Failure> {
     parse(&read(path, key)?).map_err(|fault| Failure::new(Code::Invalid, fault.to_string()).during(path.display()))
+}
+
+/// All policies of a secret: an import may have brought others than the one that can be attached.
+fn every_policy(secrets: &SecretsManager, secret: &DescribeSecretResponse) -> Result<Vec<ResourcePolicy>, Failure> {
+    let mut policies = Vec::new();
+    let mut token = None;
+    loop {
+        let mut request = ListResourcePoliciesRequest::new(secret.arn.as_str());
+        request.next_token = token;
+        let listed = secrets.list_resource_policies(request)?;
+        for policy in listed.resource_policies {
+            let request = GetResourcePolicyRequest::new(secret.arn.as_str()).policy_name(policy.policy_name);
+            let text = secrets.get_resource_policy(request)?.resource_policy;
+            policies.extend(text.map(|text| attached(&text, &secret.name)).transpose()?);
+        }
+        token = listed.next_token;
+        if token.is_none() {
+            return Ok(policies);
+        }
+    }
 }
 
 /// The policy that a secret has. It was read before it was attached.
@@ -104,6 +121,8 @@ impl Known {
 
     fn add_secret(&mut self, secret: &DescribeSecretResponse) {
         self.add("secretsmanager:SecretId", secret.arn.as_str());
+        let region = secret.primary_region.as_deref().or_else(|| secret.arn.split(':').nth(3));
+        self.add("secretsmanager:SecretPrimaryRegion", region.unwrap_or_default());
         if let Some(function) = &secret.rotation_lambda_arn {
             self.add("secretsmanager:resource/AllowRotationLambdaArn", function.as_str());
         }
@@ -145,8 +164,14 @@ fn verdict(evaluation: &Evaluation) -> String {
         (Decision::Allow, _) if evaluation.decided_by.is_empty() => {
             format!("{decision} to the root user of the account, who needs no statement")
         }
-        (Decision::ImplicitDeny, Some(PolicyKind::Identity)) => format!("{decision}: no identity policy does"),
-        (Decision::ImplicitDeny, Some(PolicyKind::Resource)) => format!("{decision}: no resource policy does"),
+        (Decision::ImplicitDeny, Some(PolicyKind::Identity)) => {
+            format!(
+                "{decision}: no policy of the principal allows it, and that of the resource is not enough by itself"
+            )
+        }
+        (Decision::ImplicitDeny, Some(PolicyKind::Resource)) => {
+            format!("{decision}: the policy of the resource does not allow it")
+        }
         _ => decision.to_string(),
     }
 }
