@@ -458,8 +458,7 @@ struct Work<'a> {
 fn is_reachable(loaded: &Loaded, id: &SecretId, now: Timestamp) -> bool {
     let is_meant = match id {
         SecretId::Name(_) => true,
-        SecretId::Arn { arn, .. } => loaded.secret.arn == *arn,
-        SecretId::Elsewhere { arn } => loaded.secret.arn == *arn,
+        SecretId::Arn { arn, .. } | SecretId::Elsewhere { arn } => loaded.secret.arn == *arn,
     };
     is_meant && !loaded.secret.is_expired(now)
 }

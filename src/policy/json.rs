@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
         Ok(plain)
     }
 
-    /// `uXXXX`, twice for characters beyond the basic plane. Half a pair is no character.
+    /// `u` and four hexadecimal digits, twice for characters beyond the basic plane. Half a pair is no character.
     fn unicode(&mut self) -> Result<char, Found> {
         let start = self.at;
         let high = self.unit()?;

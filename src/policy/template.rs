@@ -50,9 +50,7 @@ impl Template {
     }
 
     fn of(parts: Vec<Part>, reading: Reading) -> Self {
-        let fixed: Option<Vec<Token>> =
-            parts.iter().map(|part| if let Part::Fixed(token) = part { Some(token.clone()) } else { None }).collect();
-        match fixed {
+        match without_variables(&parts) {
             None => Self::Variable(Variables(parts)),
             Some(tokens) => Self::fixed(&tokens, reading.caseless),
         }
@@ -86,6 +84,11 @@ impl Template {
             Self::Variable(_) => false,
         }
     }
+}
+
+/// The tokens, if no part is a variable.
+fn without_variables(parts: &[Part]) -> Option<Vec<Token>> {
+    parts.iter().map(|part| if let Part::Fixed(token) = part { Some(token.clone()) } else { None }).collect()
 }
 
 /// With the values of the request. `None` if one is missing, or is not a single one.
@@ -172,9 +175,10 @@ pub(super) enum ArnTemplate {
 impl ArnTemplate {
     pub(super) fn parse(text: &str, variables: bool) -> Result<Self, BadVariable> {
         let parts = parts(text, Reading { variables, wildcards: true, caseless: false })?;
-        let fixed: Option<Vec<Token>> =
-            parts.iter().map(|part| if let Part::Fixed(token) = part { Some(token.clone()) } else { None }).collect();
-        Ok(fixed.map_or_else(|| Self::Variable(Variables(parts)), |tokens| Self::fixed(&tokens)))
+        Ok(match without_variables(&parts) {
+            None => Self::Variable(Variables(parts)),
+            Some(tokens) => Self::fixed(&tokens),
+        })
     }
 
     /// Fields that are missing at the end are anything.

@@ -42,7 +42,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Further actions that a change of tags must not cost a caller.
+/// Actions that a change of tags must not cost a caller, also where conditions ask for nothing of the request.
 const KEPT_ACTIONS: [&str; 3] = ["TagResource", "UntagResource", "PutResourcePolicy"];
 
 impl SecretsManager {
@@ -159,16 +159,17 @@ impl SecretsManager {
             if !may(&present) {
                 return Ok(false);
             }
-            if !may(&future) || self.is_of_own_account(caller, &target.tenant) {
-                return Ok(!may(&future));
+            let is_lost = !may(&future);
+            if is_lost || self.is_of_own_account(caller, &target.tenant) {
+                return Ok(is_lost);
             }
         }
         let Some(root) = target.tenant.root() else { return Ok(false) };
         Ok(self.ask(&Caller::new(root), &access, &target, |asked| policy.always_denies(asked)))
     }
 
-    /// Refuses the value of a secret of another account under a key that only its own account can use. `keys` says whether
-    /// what is asked for is under another key than the default one.
+    /// Refuses the value of a secret of another account under a key that only its own account can use. `is_shared`: what is
+    /// asked for is under another key than the default one.
     pub(crate) fn require_shared_key(&self, secret: &Secret, is_shared: bool) -> Result<()> {
         let is_own = self.caller().is_none_or(|caller| self.is_of_own_account(caller, &secret.tenant));
         if is_own || is_shared {

@@ -33,11 +33,12 @@ const OTHER_KEYS: [&str; 7] = [
     "aws:CalledVia",
 ];
 
-const TEXTS: [&str; 12] = [
+const TEXTS: [&str; 13] = [
     "vpc-1a",
     "vpc-*",
     "*",
     "111122223333",
+    "anonymous",
     "o-aaaaaaaaaa",
     "${aws:PrincipalTag/team}",
     "${aws:username, 'vpc-1a'}",

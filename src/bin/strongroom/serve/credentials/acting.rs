@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use strongroom::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
 use strongroom::{Caller, IdentityPolicy, Principal, Tag};
 
 use super::{Members, PRINCIPAL, Rule, plain_text};
@@ -13,10 +14,7 @@ pub(super) const TAGS: &str = "tags";
 pub(super) const ORGANIZATION: &str = "organization";
 pub(super) const USER_ID: &str = "user_id";
 
-/// Limits of the service.
-const TAGS_MAX: usize = 50;
-const TAG_KEY_CHARS_MAX: usize = 128;
-const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Longest organization and user id.
 const ID_BYTES_MAX: usize = 256;
 
 /// A caller, or why the entry stands for none: what its principal must.
