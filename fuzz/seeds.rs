@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex};
 use chrono::TimeDelta;
 use strongroom::testing::{ManualClock, RecordingBackend, SeededEntropy, format, fuzzing};
 use strongroom::{
-    Backend, Call, CancelRotateSecretRequest, CreateSecretRequest, DataKey, DeleteSecretRequest, EncryptionContext,
-    ExternalSecretRotationMetadataItem, GetSecretValueRequest, KeyError, KeyHandle, KeyProvider, KeyRef, KeyScope,
-    PutResourcePolicyRequest, PutSecretValueRequest, RotateSecretRequest, RotationCall, RotationError,
-    RotationFunction, RotationRules, SecretStore, SecretsManager, StaticKey, Tag, WrappedKey,
+    AssociateCrossAccountReplicaRequest, Backend, Call, CancelRotateSecretRequest, CreateSecretRequest, DataKey,
+    DeleteSecretRequest, EncryptionContext, ExternalSecretRotationMetadataItem, GetSecretValueRequest, KeyError,
+    KeyHandle, KeyProvider, KeyRef, KeyScope, PutResourcePolicyRequest, PutSecretValueRequest, ReplicaRegionType,
+    ReplicateSecretToRegionsRequest, RotateSecretRequest, RotationCall, RotationError, RotationFunction, RotationRules,
+    SecretStore, SecretsManager, StaticKey, Tag, WrappedKey,
 };
 use strongroom_fuzz::START;
 
@@ -83,6 +84,7 @@ fn filled() -> ([u8; 32], Records) {
     let secrets = store.default_secrets_manager();
     fill(&secrets, &clock);
     rotate(&secrets, &store, &clock);
+    replicate(&secrets, &store);
     let records = recorder.scan(&[], None, usize::MAX).expect("memory is read");
     let root = wrapped.lock().expect("nobody panicked")[0];
     (root, records.into_iter().map(|(key, value)| (key, value.as_ref().to_vec())).collect())
@@ -131,6 +133,27 @@ fn rotate(secrets: &SecretsManager, store: &SecretStore, clock: &ManualClock) {
     let partner = partner.external_secret_rotation_role_arn("arn:aws:iam::000000000000:role/rotate");
     let items = ["key", "ключ"].map(|key| ExternalSecretRotationMetadataItem::new(key, "value"));
     begin(partner.external_secret_rotation_metadata(items));
+}
+
+/// Secrets with replicas that are in sync, in the way of another secret, and in another account, where one still waits.
+fn replicate(secrets: &SecretsManager, store: &SecretStore) {
+    let [ireland, other] = [("000000000000", "eu-west-1"), ("111122223333", "us-east-1")]
+        .map(|(account, region)| store.secrets_manager(account, region).expect("it is an account and a Region"));
+    let create = |secrets: &SecretsManager, request| secrets.create_secret(request).expect("a secret is made").arn;
+    create(&ireland, CreateSecretRequest::new("replicated").secret_string("in the way"));
+    let regions = [ReplicaRegionType::new("eu-west-2").kms_key_id("alias/app"), ReplicaRegionType::new("eu-west-1")];
+    let primary = CreateSecretRequest::new("replicated").secret_string("v").add_replica_regions(regions);
+    let primary = create(secrets, primary);
+    let copy = |name: &str| CreateSecretRequest::new(name).kms_key_id("alias/app").cross_account_primary_arn(&primary);
+    let replica = create(&other, copy("copy"));
+    create(&other, copy("waiting"));
+    let associate =
+        AssociateCrossAccountReplicaRequest::new("replicated", replica).replica_restriction("NoRestriction");
+    let associate = associate.replication_role_arn("arn:aws:iam::000000000000:role/replicate");
+    secrets.associate_cross_account_replica(associate).expect("it is associated");
+    create(secrets, CreateSecretRequest::new("one-region").secret_string("v"));
+    let replicate = ReplicateSecretToRegionsRequest::new("one-region", ["ap-south-1"]);
+    secrets.replicate_secret_to_regions(replicate).expect("it is replicated");
 }
 
 /// The records of a store without their seals, each behind the letter of its kind.

@@ -122,6 +122,62 @@ pub enum ErrorKind {
     Contended,
     /// The builder or the handle was given an impossible setting.
     Configuration,
+    /// A store and its standby do not fit together, or one of them cannot do what was asked of it. Nothing was changed.
+    Replication(ReplicationFault),
+}
+
+/// What stands between a store and its standby, or between a standby and its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplicationFault {
+    /// The store keeps no changes:
+    /// [`SecretStore::keep_changes`](crate::SecretStore::keep_changes) makes it.
+    NotKeepingChanges,
+    /// The store no longer has the changes that come next, because it keeps only so many, because its root key was changed,
+    /// or because it began to keep them later. A new standby has to be made.
+    BeginsLater {
+        /// Where the standby is.
+        position: u64,
+        /// The first commit from which on the store could go on.
+        begins: u64,
+    },
+    /// A change that the store should have is missing or damaged. Its secrets are not concerned; a new standby has to be
+    /// made, after [`SecretStore::stop_keeping_changes`](crate::SecretStore::stop_keeping_changes).
+    LogDamaged {
+        /// The commit that cannot be read.
+        epoch: u64,
+    },
+    /// The position, the seed or the frame is of another store.
+    OtherStore,
+    /// The position, the seed or the frame is none, or does not authenticate: it was edited or cut.
+    Damaged,
+    /// The frame begins elsewhere than where the standby is: one before it is missing.
+    OutOfOrder {
+        /// Where the standby is.
+        expected: u64,
+        /// Where the frame begins.
+        got: u64,
+    },
+    /// Frames of a copy are missing before this one.
+    CopyOutOfOrder {
+        /// Frames of the copy that the standby has.
+        expected: u64,
+        /// Frames that come before this one.
+        got: u64,
+    },
+    /// The frame is of another copy than the one that fills, or filled, the standby.
+    OtherCopy,
+    /// The histories differ: since the standby was where it is, the store was made anew from a backup, or the standby was
+    /// promoted. One of the two has to be given up.
+    Diverged,
+    /// The store is a standby, which only follows. [`SecretStore::promote`](crate::SecretStore::promote) ends that.
+    IsStandby,
+    /// The standby has not been filled yet, so it cannot be read or promoted.
+    StillSeeding,
+    /// The store is no standby.
+    NotAStandby,
+    /// What connects the store with its standby failed, as it said itself.
+    Link,
 }
 
 /// Whom policies did not allow what, and why.
@@ -252,7 +308,10 @@ impl Error {
         match self.0.kind {
             K::Validation => "ValidationException",
             K::InvalidParameter => "InvalidParameterException",
-            K::InvalidRequest | K::InvalidKey(_) => "InvalidRequestException",
+            // Trying again would change nothing, which clients do when the failure is the service's.
+            K::InvalidRequest | K::InvalidKey(_) | K::Replication(ReplicationFault::IsStandby) => {
+                "InvalidRequestException"
+            }
             K::InvalidNextToken => "InvalidNextTokenException",
             K::ResourceNotFound => "ResourceNotFoundException",
             K::ResourceExists => "ResourceExistsException",
@@ -277,7 +336,8 @@ impl Error {
             | K::Closed
             | K::Entropy
             | K::Contended
-            | K::Configuration => "InternalServiceError",
+            | K::Configuration
+            | K::Replication(_) => "InternalServiceError",
         }
     }
 
@@ -322,6 +382,55 @@ impl Error {
 
     pub(crate) fn configuration(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Configuration, text)
+    }
+
+    /// What a [`ReplicationLink`](crate::ReplicationLink) of the caller's returns when it could not reach the standby.
+    pub fn replication_link(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        let text = format!("the standby cannot be reached: {source}");
+        Self::new(ErrorKind::Replication(ReplicationFault::Link), text).with_source(source)
+    }
+
+    pub(crate) fn replication(fault: ReplicationFault) -> Self {
+        use ReplicationFault as F;
+        let text: Cow<'static, str> = match fault {
+            F::NotKeepingChanges => {
+                "the store keeps no changes that a standby could follow: switch that on first".into()
+            }
+            F::BeginsLater { position, begins } => format!(
+                "the standby is at commit {position}, and the store has kept its changes from commit {begins} on only: \
+                 make a new standby"
+            )
+            .into(),
+            F::LogDamaged { epoch } => format!(
+                "the change that the store has kept of commit {epoch} is missing or damaged; its secrets are not \
+                 concerned. Have it keep changes anew, and make a new standby"
+            )
+            .into(),
+            F::OtherStore => "these are changes of another store, or a standby of another store".into(),
+            F::Damaged => "these are no changes of a store, or they were edited or cut; nothing was changed".into(),
+            F::OutOfOrder { expected, got } => format!(
+                "the standby is at commit {expected}, and these changes follow commit {got}; nothing was changed"
+            )
+            .into(),
+            F::CopyOutOfOrder { expected, got } => format!(
+                "the standby has {expected} frames of the copy that fills it, and this one follows {got}; nothing was changed"
+            )
+            .into(),
+            F::OtherCopy => "this is of another copy than the one that the standby was begun with: there were two \
+                             attempts to fill it, and the newer one counts"
+                .into(),
+            F::Diverged => "the store and its standby have different histories: one of them was made anew from a \
+                            backup, or promoted. Decide which one counts, and make a new standby of it"
+                .into(),
+            F::IsStandby => {
+                "the store is a standby and takes changes from the store that it follows only: promote it first".into()
+            }
+            F::StillSeeding => "the standby has not been filled yet: let it be filled to the end first".into(),
+            F::NotAStandby => "the store is no standby".into(),
+            F::Link => "the standby cannot be reached".into(),
+        };
+        Self::new(ErrorKind::Replication(fault), text)
     }
 
     pub(crate) fn corrupted(text: impl Into<Cow<'static, str>>) -> Self {

@@ -5,6 +5,7 @@
 
 pub(crate) mod document;
 pub(crate) mod lines;
+mod replication;
 mod rotation;
 
 use std::fmt;

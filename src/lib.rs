@@ -19,6 +19,8 @@
 //! - **To be told of every operation**: [`Builder::observer`], with an [`Observer`] of your own, an `AuditFile` (feature
 //!   `json`) or a `TracingObserver` (feature `tracing`).
 //! - **To move secrets between stores**: [`SecretStore::export`] and [`SecretStore::import`].
+//! - **To keep a second store that follows the first**: [`SecretStore::replicate_to`] with a [`StandbyDirectory`], or with a
+//!   [`ReplicationLink`] of your own.
 //!
 //! # Example
 //!
@@ -105,7 +107,9 @@ pub use crate::envelope::provider::{
 pub use crate::envelope::router::RouterProvider;
 pub use crate::envelope::static_key::StaticKey;
 pub use crate::envelope::timeout::TimeoutProvider;
-pub use crate::error::{AccessFault, Error, ErrorKind, KeyFault, KeyFaultReason, KeyOperation, Result};
+pub use crate::error::{
+    AccessFault, Error, ErrorKind, KeyFault, KeyFaultReason, KeyOperation, ReplicationFault, Result,
+};
 #[cfg(all(feature = "cli", unix))]
 pub use crate::functions::command::CommandFunction;
 #[cfg(feature = "cli")]
@@ -118,6 +122,7 @@ pub use crate::functions::{
 };
 pub use crate::model::filter::{Filter, FilterKey, SortBy, SortOrder};
 pub use crate::model::limits;
+pub use crate::model::replication::{ReplicaRegionType, StatusType};
 pub use crate::model::rotation::{ExternalSecretRotationMetadataItem, RotationRules};
 pub use crate::model::tag::Tag;
 pub use crate::model::value::{SecretBytes, SecretString, SecretValue};
@@ -139,6 +144,8 @@ pub use crate::policy::{
     StatementOutcome, StatementRef,
 };
 pub use crate::records::anchor::ExternalAnchor;
+pub use crate::records::feed::KeptChanges;
+pub use crate::records::feed::frame::{Changes, FeedPosition, Seed};
 pub use crate::rotation::{RotationSchedule, RotationWindow};
 pub use crate::rotator::{RotationInProgress, RotationStatus};
 pub use crate::storage::memory::MemoryBackend;
@@ -149,9 +156,10 @@ pub use crate::storage::{
 pub use crate::store::{
     BackupReport, Builder, CheckRecords, CompactReport, ConflictReason, DropReport, ExportOptions, ExportReport,
     Finding, FindingKind, ImportConflict, ImportOptions, ImportReport, KeyCensus, KeyOptions, KeyProblem, KeyUsage,
-    KeyUse, MaintenanceReport, OpenMode, Progress, ReencryptReport, RewrapReport, RootKeyReport, RotationCall,
-    RotationError, RotationFunction, RotationStep, SalvageReport, SecretStore, SecretsManager, ShredReport,
-    SkippedSecret, StoreStats, VerifyOptions, VerifyReport,
+    KeyUse, MaintenanceReport, OpenMode, Progress, ReencryptReport, Replication, ReplicationLink, ReplicationReport,
+    RewrapReport, RootKeyReport, RotationCall, RotationError, RotationFunction, RotationStep, SalvageReport,
+    SecretStore, SecretsManager, ShredReport, SkippedSecret, StandbyDirectory, StandbyState, StandbyStatus, StoreStats,
+    VerifyOptions, VerifyReport,
 };
 pub use crate::time::Timestamp;
 
@@ -179,6 +187,11 @@ struct Keys;
 #[cfg(all(doctest, feature = "testing", feature = "json"))]
 #[doc = include_str!("../docs/ROTATION.md")]
 struct Rotation;
+
+/// And those of the guide for replication.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/REPLICATION.md")]
+struct ReplicationGuide;
 
 /// And those of the guide for policies.
 #[cfg(doctest)]

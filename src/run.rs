@@ -3,6 +3,7 @@
 //! Deciding is a function of what was loaded, so doing it again is safe. No lock is held while a key provider works.
 
 mod authorize;
+pub(crate) mod replicate;
 
 use std::sync::Arc;
 
@@ -20,8 +21,10 @@ use crate::model::stages::{CURRENT, PENDING, PREVIOUS};
 use crate::model::value::SecretValue;
 use crate::model::version::{Content, KmsKeyId, Version, VersionId};
 use crate::observe::rotation::{RotationEvent, RotationEventKind};
+use crate::records::keys::SecretKey;
 use crate::records::{Loaded, Outcome, SecretChange, StoredRecord};
-use crate::store::SecretsManager;
+use crate::run::replicate::{Change, Noted};
+use crate::store::{Replication, SecretsManager};
 use crate::time::Timestamp;
 
 /// Rounds after which a call gives up. Every lost round means that another call was committed, and what a round asked of
@@ -133,6 +136,7 @@ impl SecretsManager {
     }
 
     fn load(&self, id: &SecretId) -> Result<Option<Loaded>> {
+        self.records().readable()?;
         match id {
             SecretId::Name(name) | SecretId::Arn { name, .. } => self.records().load(self.tenant(), name),
             SecretId::Elsewhere { .. } if self.caller().is_some() => match id.across_accounts(self.tenant()) {
@@ -145,6 +149,7 @@ impl SecretsManager {
 
     /// Runs an operation to its end.
     pub(crate) fn run<O: Operation>(&self, operation: &O) -> Result<O::Response> {
+        self.records().writable()?;
         let _on_its_way = self.records().announce();
         let mut done = Done::default();
         for _ in 0..ROUNDS_MAX {
@@ -173,6 +178,7 @@ impl SecretsManager {
                 let Some(is_same) = self.compare(operation, loaded, &version, &mut done)? else { continue };
                 verdict = operation.decide(secret(), Some(is_same), &moment)?;
             }
+            let mut companions = Vec::new();
             let (new, sealed, response) = match verdict {
                 Verdict::Answer(response) => return Ok(response),
                 Verdict::Purge(response) => (None, Vec::new(), response),
@@ -188,12 +194,20 @@ impl SecretsManager {
                     }
                     let work = Work { old, seal: seal.as_ref(), key };
                     let Some(sealed) = self.seal(operation, &work, &mut secret, &mut done)? else { continue };
+                    // Whatever the caller called the default key.
+                    secret.require_shareable_key()?;
                     if is_sealing {
-                        // Whatever the caller called the default key.
                         self.require_shared_key(&secret, secret.kms_key_id != KmsKeyId::Default)?;
                     }
                     if reachable().is_some_and(|loaded| loaded.secret == secret) {
                         return Ok(response);
+                    }
+                    let value = seal.as_ref().zip(operation.value());
+                    let pace = self.settings().replication.mode;
+                    let change = Change { old: reachable(), value, pace, is_asked: true, now: moment.now };
+                    match self.companions(&change, &mut secret, &mut done)? {
+                        Some(found) => companions = found,
+                        None => continue,
                     }
                     (Some(secret), sealed, response)
                 }
@@ -211,16 +225,27 @@ impl SecretsManager {
                 sealed: &sealed,
                 quota: Some((self.settings().secrets_max, moment.now)),
             };
-            match self.records().commit(&change)? {
+            match self.commit_with(&change, &companions, &mut done)? {
                 Outcome::Done => {
+                    self.go_on_replicating(&key, new.as_ref());
                     self.tell_of_abandonment(stored.as_ref().map(|loaded| &loaded.secret), new.as_ref());
                     return Ok(response);
                 }
                 Outcome::Stale => {}
-                Outcome::OverQuota => return Err(self.over_quota()),
+                Outcome::OverQuota { .. } => return Err(self.over_quota()),
             }
         }
         Err(Error::new(ErrorKind::Contended, "other calls kept changing the same secret"))
+    }
+
+    /// Brings to replicas what did not fit into the commit, or sees to it that somebody does.
+    fn go_on_replicating(&self, key: &SecretKey, new: Option<&Secret>) {
+        let Some(new) = new.filter(|new| new.replication_due().is_some()) else { return };
+        if new.links.due(self.now()).next().is_some() && self.settings().replication.mode == Replication::Synchronous {
+            // What comes of it is noted with the links, and a failure to do even that is found by whoever maintains the store.
+            let _ = self.replicate(key);
+        }
+        self.ring();
     }
 
     /// Tells observers if a rotation was ended by somebody.
@@ -327,9 +352,7 @@ impl SecretsManager {
         let kms_key_id = secret.kms_key_id.clone();
         // Before the provider is asked: what it answers may be another thing afterwards.
         let roots = self.records().roots();
-        if done.time != Some(roots.time()) {
-            *done = Done { time: Some(roots.time()), compared: done.compared.take(), ..Done::default() };
-        }
+        done.begin(roots.time());
         let handle = match &done.key {
             Some((resolved, handle)) if *resolved == kms_key_id => handle.clone(),
             _ => {
@@ -426,6 +449,14 @@ struct Done {
     /// Whether a version of a secret has the value that the call brings.
     compared: Option<(Uuid, VersionId, bool)>,
     sealed: Vec<SealedBefore>,
+    /// Replicas that have failed in this call.
+    setbacks: Vec<Noted>,
+    /// The primary has no room for messages of failed replicas.
+    is_terse: bool,
+    /// How often something was noted that leads to another commit.
+    noted: usize,
+    /// Uids of replicas that are to be made, by their ARNs.
+    uids: Vec<(String, Uuid)>,
 }
 
 /// A version of a secret that was sealed, or wrapped anew from a state that still stands.
@@ -438,6 +469,14 @@ struct SealedBefore {
 }
 
 impl Done {
+    /// Forgets what was done at another time.
+    fn begin(&mut self, time: KeyTime) {
+        if self.time != Some(time) {
+            (self.time, self.key) = (Some(time), None);
+            self.sealed.clear();
+        }
+    }
+
     fn find(&self, uid: Uuid, id: &VersionId, from: Option<&Content>) -> Option<Option<SealedVersion>> {
         let is_meant = |before: &&SealedBefore| (before.uid, &before.id, before.from.as_ref()) == (uid, id, from);
         self.sealed.iter().find(is_meant).map(|before| before.version.clone())

@@ -51,24 +51,29 @@ const TARGET_PREFIX: &str = "secretsmanager.";
 
 const SERIALIZATION: &str = "SerializationException";
 
-/// Operations of the API that this version has.
+/// Operations of the API.
 const OPERATIONS: &[&str] = &[
+    "AssociateCrossAccountReplica",
     "BatchGetSecretValue",
     "CancelRotateSecret",
     "CreateSecret",
     "DeleteResourcePolicy",
     "DeleteSecret",
     "DescribeSecret",
+    "DisassociateCrossAccountReplica",
     "GetRandomPassword",
     "GetResourcePolicy",
     "GetSecretValue",
     "ListResourcePolicies",
-    "ListSecretVersionIds",
     "ListSecrets",
+    "ListSecretVersionIds",
     "PutResourcePolicy",
     "PutSecretValue",
+    "RemoveRegionsFromReplication",
+    "ReplicateSecretToRegions",
     "RestoreSecret",
     "RotateSecret",
+    "StopReplicationToReplica",
     "TagResource",
     "UntagResource",
     "UpdateSecret",
@@ -76,21 +81,11 @@ const OPERATIONS: &[&str] = &[
     "ValidateResourcePolicy",
 ];
 
-/// Operations of the API that this version does not have. They are refused, never answered as if they had worked.
-const MISSING_OPERATIONS: &[&str] = &[
-    "AssociateCrossAccountReplica",
-    "DisassociateCrossAccountReplica",
-    "RemoveRegionsFromReplication",
-    "ReplicateSecretToRegions",
-    "StopReplicationToReplica",
-];
-
 /// What a server sends back.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WireResponse {
-    /// The HTTP status: 200; 400 for every error of the client's; 500 if the store failed; 501 for what this version does
-    /// not have.
+    /// The HTTP status: 200; 400 for every error of the client's; 500 if the store failed.
     pub status: u16,
     /// The value of the header `Content-Type`.
     pub content_type: &'static str,
@@ -175,7 +170,7 @@ struct CommonError<'a> {
 #[must_use]
 pub fn operation(target: &str) -> Option<&'static str> {
     let name = target.strip_prefix(TARGET_PREFIX)?;
-    OPERATIONS.iter().chain(MISSING_OPERATIONS).find(|operation| **operation == name).copied()
+    OPERATIONS.iter().find(|operation| **operation == name).copied()
 }
 
 /// Carries out one request of the protocol.
@@ -189,18 +184,14 @@ pub fn operation(target: &str) -> Option<&'static str> {
 /// Are answers too, with [`error_code`](WireResponse::error_code) set. In this order, the first that applies:
 ///
 /// 1. `UnknownOperationException`: the service has no such operation.
-/// 2. `NotImplementedException`, status 501: this version has not, or not with this member.
-/// 3. `SerializationException`: the body is not JSON, not an object, names a member twice, or has a member of the wrong
+/// 2. `SerializationException`: the body is not JSON, not an object, names a member twice, or has a member of the wrong
 ///    kind. Where is said by line and column; what, never, because it may be secret.
-/// 4. What the operation fails with: its [`code`](Error::code) and [`message`](Error::message).
+/// 3. What the operation fails with: its [`code`](Error::code) and [`message`](Error::message).
 ///
 /// Source: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
 #[must_use]
 pub fn dispatch(secrets: &SecretsManager, target: &str, body: &[u8]) -> WireResponse {
     let Some(operation) = operation(target) else { return unknown_operation() };
-    if MISSING_OPERATIONS.contains(&operation) {
-        return not_implemented(operation);
-    }
     // Checked as a whole, because the parser does not look into what it ignores.
     let body = match std::str::from_utf8(body) {
         Ok("") => "{}",
@@ -213,32 +204,35 @@ pub fn dispatch(secrets: &SecretsManager, target: &str, body: &[u8]) -> WireResp
         }
     };
     match operation {
+        "AssociateCrossAccountReplica" => answer(body, |request| secrets.associate_cross_account_replica(request)),
         "BatchGetSecretValue" => answer(body, |request| secrets.batch_get_secret_value(request)),
         "CancelRotateSecret" => answer(body, |request| secrets.cancel_rotate_secret(request)),
-        "CreateSecret" => match replication_member(body) {
-            Ok(Some(member)) => not_implemented(&format!("{member} of CreateSecret")),
-            Ok(None) => answer(body, |request| secrets.create_secret(request)),
-            Err(error) => not_serialized(&error),
-        },
+        "CreateSecret" => answer(body, |request| secrets.create_secret(request)),
         "DeleteResourcePolicy" => answer(body, |request| secrets.delete_resource_policy(request)),
         "DeleteSecret" => answer(body, |request| secrets.delete_secret(request)),
         "DescribeSecret" => answer(body, |request| secrets.describe_secret(request)),
+        "DisassociateCrossAccountReplica" => {
+            answer(body, |request| secrets.disassociate_cross_account_replica(request))
+        }
         "GetRandomPassword" => answer(body, |request| secrets.get_random_password(request)),
         "GetResourcePolicy" => answer(body, |request| secrets.get_resource_policy(request)),
         "GetSecretValue" => answer(body, |request| secrets.get_secret_value(request)),
         "ListResourcePolicies" => answer(body, |request| secrets.list_resource_policies(request)),
-        "ListSecretVersionIds" => answer(body, |request| secrets.list_secret_version_ids(request)),
         "ListSecrets" => answer(body, |request| secrets.list_secrets(request)),
+        "ListSecretVersionIds" => answer(body, |request| secrets.list_secret_version_ids(request)),
         "PutResourcePolicy" => answer(body, |request| secrets.put_resource_policy(request)),
         "PutSecretValue" => answer(body, |request| secrets.put_secret_value(request)),
+        "RemoveRegionsFromReplication" => answer(body, |request| secrets.remove_regions_from_replication(request)),
+        "ReplicateSecretToRegions" => answer(body, |request| secrets.replicate_secret_to_regions(request)),
         "RestoreSecret" => answer(body, |request| secrets.restore_secret(request)),
         "RotateSecret" => answer(body, |request| secrets.rotate_secret(request)),
+        "StopReplicationToReplica" => answer(body, |request| secrets.stop_replication_to_replica(request)),
         "TagResource" => answer_empty(body, |request| secrets.tag_resource(request)),
         "UntagResource" => answer_empty(body, |request| secrets.untag_resource(request)),
         "UpdateSecret" => answer(body, |request| secrets.update_secret(request)),
         "UpdateSecretVersionStage" => answer(body, |request| secrets.update_secret_version_stage(request)),
         "ValidateResourcePolicy" => answer(body, |request| secrets.validate_resource_policy(request)),
-        other => not_implemented(other),
+        _ => unknown_operation(),
     }
 }
 
@@ -266,29 +260,8 @@ fn respond<'a, Q: Deserialize<'a>, R>(
     }
 }
 
-/// The member of CreateSecret that asks for replication, which this version cannot do.
-fn replication_member(body: &str) -> serde_json::Result<Option<&'static str>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Replication {
-        add_replica_regions: Option<serde::de::IgnoredAny>,
-        #[serde(rename = "CrossAccountPrimaryARN")]
-        cross_account_primary_arn: Option<serde::de::IgnoredAny>,
-    }
-    let Exact(asked): Exact<Replication> = serde_json::from_str(body)?;
-    let names = [
-        asked.add_replica_regions.map(|_| "AddReplicaRegions"),
-        asked.cross_account_primary_arn.map(|_| "CrossAccountPrimaryARN"),
-    ];
-    Ok(names.into_iter().flatten().next())
-}
-
 fn unknown_operation() -> WireResponse {
     WireResponse::error(400, "UnknownOperationException", "The requested operation is not known.")
-}
-
-fn not_implemented(what: &str) -> WireResponse {
-    WireResponse::error(501, "NotImplementedException", &format!("{what} is not implemented by this version."))
 }
 
 fn not_serialized(error: &serde_json::Error) -> WireResponse {

@@ -14,7 +14,7 @@ const ACCOUNT: [&str; 2] = ["000000000000", "us-east-1"];
 const KEY_ARN: &str = "arn:aws:kms:us-east-1:000000000000:alias/aws/secretsmanager";
 
 /// Bytes that a seal adds to its frame: suite, salt, commitment, tag.
-const SEAL_BYTES: usize = 2 + 32 + 32 + 16;
+pub(crate) const SEAL_BYTES: usize = 2 + 32 + 32 + 16;
 
 /// What precedes the sealed key in a wrapped key: suite, key id with its length, key version.
 pub(crate) const WRAP_PREFIX_BYTES: usize = 2 + 4 + "static".len() + 4;
@@ -28,7 +28,7 @@ pub(crate) fn key(family: u8, number: usize) -> Vec<u8> {
 /// Sizes of the three records that a change of a value writes, and what they are bound to.
 pub(crate) struct Layout {
     /// Plaintext of the aggregate that fills the same frame.
-    aggregate: Vec<u8>,
+    pub(crate) aggregate: Vec<u8>,
     head: Vec<u8>,
     pub(crate) record_ad: Vec<u8>,
     head_ad: Vec<u8>,

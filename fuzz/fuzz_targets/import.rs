@@ -57,6 +57,8 @@ impl Base {
         let policy = r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}"#;
         let put = PutResourcePolicyRequest::new("app/db", policy);
         secrets.put_resource_policy(put).expect("it is a policy");
+        let create = CreateSecretRequest::new("replicated").secret_string("four").add_replica_regions(["eu-west-1"]);
+        secrets.create_secret(create).expect("it is replicated");
         let scratch = std::env::temp_dir().join(format!("strongroom-fuzz-import-{}", std::process::id()));
         fs::create_dir_all(&scratch).expect("there is a place for files");
         let mut plain = Vec::new();

@@ -5,6 +5,7 @@ mod policies;
 
 use std::borrow::Cow;
 
+use crate::model::replication::NewReplica;
 use crate::model::secret::Secret;
 use crate::model::tag::Tag;
 use crate::policy::{Known, Values, of_principal};
@@ -31,6 +32,11 @@ pub(crate) struct Access<'a> {
     pub(crate) rotation_lambda_arn: Option<&'a str>,
     pub(crate) modify_rotation_rules: Option<bool>,
     pub(crate) rotate_immediately: Option<bool>,
+    /// Regions that the secret is to be replicated to.
+    pub(crate) replica_regions: Option<&'a [NewReplica]>,
+    pub(crate) force_overwrite_replica_secret: Option<bool>,
+    /// The secret that is to be made is the replica of one in another account.
+    pub(crate) is_cross_account_replica: bool,
     /// Tags that are to be attached.
     pub(crate) request_tags: Option<&'a [Tag]>,
     /// Keys of tags that are to be removed.
@@ -54,6 +60,9 @@ impl Access<'_> {
             rotation_lambda_arn: None,
             modify_rotation_rules: None,
             rotate_immediately: None,
+            replica_regions: None,
+            force_overwrite_replica_secret: None,
+            is_cross_account_replica: false,
             request_tags: None,
             tag_keys: None,
         }
@@ -105,6 +114,9 @@ impl Facts<'_> {
             rotation_lambda_arn,
             modify_rotation_rules,
             rotate_immediately,
+            replica_regions,
+            force_overwrite_replica_secret,
+            is_cross_account_replica: _,
             request_tags: _,
             tag_keys: _,
         } = self.access;
@@ -129,6 +141,13 @@ impl Facts<'_> {
             "blockpublicpolicy" => Values::flag(*block_public_policy),
             "rotationlambdaarn" => Values::option(*rotation_lambda_arn),
             "modifyrotationrules" => Values::flag(*modify_rotation_rules),
+            "addreplicaregions" => match replica_regions {
+                Some(asked) => {
+                    Values::Many(asked.iter().map(|replica| Cow::Borrowed(replica.region.as_str())).collect())
+                }
+                None => Values::Absent,
+            },
+            "forceoverwritereplicasecret" => Values::flag(*force_overwrite_replica_secret),
             "rotateimmediately" => Values::flag(*rotate_immediately),
             "resource/allowrotationlambdaarn" => {
                 let rotation = self.secret.and_then(|secret| secret.rotation.as_deref());

@@ -100,8 +100,7 @@ impl Operation for CancelRotateSecret {
         moment: &Moment<'_>,
     ) -> Result<Verdict<CancelRotateSecretResponse>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
-        secret.require_active()?;
-        secret.require_owner(&self.owner)?;
+        secret.require_writable(&self.owner)?;
         if secret.rotation.is_none() {
             return Err(Error::no_rotation_function());
         }

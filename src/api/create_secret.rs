@@ -1,11 +1,14 @@
 //! `CreateSecret`.
 
 use crate::access::Access;
+use crate::api::ReplicationStatusType;
+use crate::api::associate_cross_account_replica::counterpart;
 use crate::api::write::{Token, kms_key_id, token, token_taken, value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::{SecretId, SecretName, arn};
 use crate::model::limits as lim;
 use crate::model::policy::AttachedPolicies;
+use crate::model::replication::{Links, NewReplica, ReplicaRegionType, require_own_key};
 use crate::model::secret::{Owner, Secret};
 use crate::model::shape::Shape;
 use crate::model::stages::Stages;
@@ -37,8 +40,18 @@ request! {
             secret_binary: SecretBytes,
             /// The partner of a managed external secret, at most 256 characters (`Type` in the API).
             r#type: String,
+            /// Whether secrets that have the same name in the Regions of replicas are replaced. They are gone at once.
+            force_overwrite_replica_secret: bool,
+        }
+        renamed {
+            /// Makes the secret the replica of one in another account, of the same Region and partition, which then has to
+            /// associate it. Excludes values, a description, a type and replica Regions, and needs a key of the own account.
+            cross_account_primary_arn as "CrossAccountPrimaryARN": String,
         }
         lists {
+            /// Regions to replicate the secret to, at least one, as for
+            /// [`replicate_secret_to_regions`](SecretsManager::replicate_secret_to_regions).
+            add_replica_regions: ReplicaRegionType,
             /// At most 50, with unique keys that do not begin with `aws:`. An empty list is not the same as none.
             tags: Tag,
         }
@@ -55,6 +68,8 @@ response! {
         name: String,
         /// The id of the first version, if the request brought a value.
         version_id: Option<String>,
+        /// The status of the replicas, if the request asked for any.
+        replication_status: Option<Vec<ReplicationStatusType>>,
     }
 }
 
@@ -75,7 +90,8 @@ impl SecretsManager {
     /// 1. [`ErrorKind::Validation`]: members break the limits given at [`CreateSecretRequest`], all of them in one
     ///    message; then, the name has other characters.
     /// 2. [`ErrorKind::InvalidParameter`]: both forms of value are given; then, there are too many tags, or a tag key is
-    ///    reserved or appears twice.
+    ///    reserved or appears twice; then, what goes with `cross_account_primary_arn` is missing or excluded; then, a replica
+    ///    Region is unknown, in another partition, the own one, or given twice.
     /// 3. [`ErrorKind::InvalidRequest`]: there is no token, and the store requires one.
     /// 4. [`ErrorKind::InvalidRequest`]: a secret of this name is scheduled for deletion.
     /// 5. [`ErrorKind::ResourceExists`]: a secret of this name exists, and the token names none of its versions, or one
@@ -101,7 +117,14 @@ impl SecretsManager {
     ///
     /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
     pub fn create_secret(&self, request: CreateSecretRequest) -> Result<CreateSecretResponse> {
-        self.call(request, |request| self.run(&CreateSecret::parse(self, request)?))
+        self.call(request, |request| {
+            let operation = CreateSecret::parse(self, request)?;
+            let mut response = self.run(&operation)?;
+            if operation.replicas.is_some() {
+                response.replication_status = Some(self.replication_statuses_of(&response.arn)?);
+            }
+            Ok(response)
+        })
     }
 }
 
@@ -122,6 +145,10 @@ struct CreateSecret {
     kms_key_text: Option<String>,
     external_type: Option<String>,
     tags: Option<NewTags>,
+    replicas: Option<Vec<NewReplica>>,
+    overwrite: Option<bool>,
+    /// The secret in another account that it is to be the replica of, and its account.
+    primary: Option<(String, Arc<Tenant>)>,
     versions_max: usize,
     owner: Owner,
 }
@@ -136,6 +163,9 @@ impl CreateSecret {
             secret_string,
             secret_binary,
             r#type,
+            force_overwrite_replica_secret,
+            cross_account_primary_arn,
+            add_replica_regions,
             tags,
         } = request;
         let mut shape = Shape::new();
@@ -147,12 +177,38 @@ impl CreateSecret {
             shape.tags(tags);
         }
         shape.optional_text("type", r#type.as_ref(), 0, lim::TYPE_CHARS_MAX);
+        if let Some(regions) = &add_replica_regions {
+            shape.replica_regions(regions);
+        }
+        shape.secret_arn("crossAccountPrimaryARN", cross_account_primary_arn.as_ref());
         shape.finish()?;
         let name = SecretName::parse(&name)?;
         let value = value(secret_string, secret_binary)?;
         let owner = manager.owner().0.as_deref();
         let parse = if owner.is_some() { NewTags::parse_any } else { NewTags::parse };
         let tags = owned(tags, owner).map(parse).transpose()?;
+        let primary = match cross_account_primary_arn {
+            Some(arn) => {
+                let excluded = [
+                    ("AddReplicaRegions", add_replica_regions.is_some()),
+                    ("Description", description.is_some()),
+                    ("SecretBinary or SecretString", value.is_some()),
+                    ("Type", r#type.is_some()),
+                ];
+                if let Some((member, _)) = excluded.into_iter().find(|(_, is_given)| *is_given) {
+                    return Err(Error::invalid_parameter(format!(
+                        "You can't specify {member} together with CrossAccountPrimaryARN."
+                    )));
+                }
+                require_own_key(&key.as_deref().map(KmsKeyId::parse).unwrap_or_default())?;
+                let (tenant, _) = counterpart(&arn, manager.tenant())?;
+                Some((arn, tenant))
+            }
+            None => None,
+        };
+        let regions = &manager.settings().replication.regions;
+        let replicas =
+            add_replica_regions.map(|asked| NewReplica::parse_all(asked, manager.tenant(), regions)).transpose()?;
         let token = manager.client_request_token(client_request_token)?;
         let kms_key_text = key.clone();
         let key = key.map(|key| kms_key_id(&key, manager.tenant()));
@@ -167,6 +223,9 @@ impl CreateSecret {
             kms_key_text,
             external_type: r#type.filter(|text| !text.is_empty()),
             tags,
+            replicas,
+            overwrite: force_overwrite_replica_secret,
+            primary,
             versions_max: manager.settings().versions_max,
             owner: manager.owner().clone(),
         })
@@ -195,6 +254,7 @@ impl CreateSecret {
             arn: secret.arn.clone(),
             name: secret.name.to_string(),
             version_id: self.value.is_some().then(|| self.token.to_string()),
+            replication_status: None,
         }
     }
 }
@@ -212,6 +272,9 @@ impl Operation for CreateSecret {
             description: Some(self.description.as_str()).filter(|text| !text.is_empty()),
             kms_key_id: self.kms_key_text.as_deref(),
             secret_type: self.external_type.as_deref(),
+            replica_regions: self.replicas.as_deref(),
+            force_overwrite_replica_secret: self.overwrite,
+            is_cross_account_replica: self.primary.is_some(),
             request_tags: self.tags.as_ref().map(NewTags::as_slice),
             ..Access::to("CreateSecret")
         }
@@ -249,6 +312,7 @@ impl Operation for CreateSecret {
             deletion_at: None,
             owning_service: self.owner.0.as_deref().map(str::to_owned),
             primary_region: None,
+            links: Links::default(),
             rotation: None,
             policies: AttachedPolicies::default(),
             versions_made: 0,
@@ -264,6 +328,13 @@ impl Operation for CreateSecret {
             }
             None => None,
         };
+        if let Some(replicas) = &self.replicas {
+            secret.add_regions(replicas, self.overwrite == Some(true), moment.now);
+            secret.last_changed_at = moment.now;
+        }
+        if let Some((primary_arn, tenant)) = &self.primary {
+            secret.await_primary(primary_arn.clone(), tenant);
+        }
         let key = if self.kms_key_id.is_some() { KeyWork::Check } else { KeyWork::None };
         let response = self.response(&secret);
         Ok(Verdict::Store(Box::new(Plan { secret, seal, key, response })))

@@ -113,6 +113,7 @@ impl Operation for DeleteResourcePolicy {
     ) -> Result<Verdict<DeleteResourcePolicyResponse>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
         secret.require_active()?;
+        secret.require_primary()?;
         secret.delete_policy(moment.now);
         let response = DeleteResourcePolicyResponse {
             arn: secret.arn.clone(),

@@ -59,8 +59,12 @@ impl SecretsManager {
     /// 2. [`ErrorKind::InvalidParameter`](crate::ErrorKind::InvalidParameter): the window is not 7 to 30 days; then, a
     ///    window and force are both given.
     /// 3. [`ErrorKind::ResourceNotFound`](crate::ErrorKind::ResourceNotFound): no such secret, without force.
-    /// 4. [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest): the secret is scheduled already, without force.
-    /// 5. [`ErrorKind::Storage`](crate::ErrorKind::Storage): the commit failed. Reopen the store to learn the outcome.
+    /// 4. [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest): the secret is scheduled already, without force; then, it
+    ///    is a cross-account replica.
+    /// 5. [`ErrorKind::InvalidParameter`](crate::ErrorKind::InvalidParameter): it is a replica, or has replicas in other Regions.
+    /// 6. [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest): it has a cross-account replica; then, it belongs to a
+    ///    service.
+    /// 7. [`ErrorKind::Storage`](crate::ErrorKind::Storage): the commit failed. Reopen the store to learn the outcome.
     ///
     /// # Example
     ///
@@ -152,11 +156,13 @@ impl Operation for DeleteSecret {
             (None, Deletion::Immediate) => Ok(Verdict::Answer(self.as_if_it_existed(moment)?)),
             (None, Deletion::After(_)) => Err(Error::secret_not_found()),
             (Some(secret), Deletion::Immediate) => {
+                secret.require_deletable()?;
                 secret.require_owner(&self.owner)?;
                 Ok(Verdict::Purge(response(&secret, moment.now)))
             }
             (Some(mut secret), Deletion::After(window)) => {
                 secret.require_active()?;
+                secret.require_deletable()?;
                 secret.require_owner(&self.owner)?;
                 let deletion_date = secret.schedule_deletion(window, moment.now);
                 let response = response(&secret, deletion_date);

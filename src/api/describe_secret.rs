@@ -1,6 +1,7 @@
 //! `DescribeSecret`.
 
 use crate::access::Access;
+use crate::api::{CrossAccountPrimaryType, CrossAccountReplicaEntry, ReplicationStatusType};
 use crate::error::Result;
 use crate::model::id::SecretId;
 use crate::model::rotation::{ExternalSecretRotationMetadataItem, RotationRules, RotationShown};
@@ -37,7 +38,7 @@ response! {
         /// Whether the secret rotates by its schedule. Absent if rotation was never configured.
         rotation_enabled: Option<bool>,
         /// The function that rotates it.
-        rotation_lambda_arn: Option<String>,
+        rotation_lambda_arn as "RotationLambdaARN": Option<String>,
         /// When it is rotated. `automatically_after_days` is also told for schedule expressions.
         rotation_rules: Option<RotationRules>,
         /// What a partner has to know to rotate a managed external secret.
@@ -65,6 +66,12 @@ response! {
         created_date: Timestamp,
         /// The primary Region of a secret that is or was replicated.
         primary_region: Option<String>,
+        /// The replicas in other Regions, of a primary that has any.
+        replication_status: Option<Vec<ReplicationStatusType>>,
+        /// The primary in another account, of a replica of one.
+        cross_account_primary: Option<CrossAccountPrimaryType>,
+        /// The replicas in other accounts, of a primary that has any.
+        cross_account_replicas: Option<Vec<CrossAccountReplicaEntry>>,
     }
 }
 
@@ -107,7 +114,11 @@ impl SecretsManager {
         let secret = self.find(&id, self.now(), &Access::to("DescribeSecret"))?.secret;
         let RotationShown { is_enabled, function_arn, rules, metadata, role_arn, last_rotated_at, next_date } =
             secret.rotation_shown();
+        let statuses = self.replication_statuses(&secret)?;
         Ok(DescribeSecretResponse {
+            replication_status: (!statuses.is_empty()).then_some(statuses),
+            cross_account_primary: CrossAccountPrimaryType::of(&secret),
+            cross_account_replicas: CrossAccountReplicaEntry::all(&secret),
             version_ids_to_stages: secret.stages_by_version(),
             kms_key_id: secret.kms_key_id.shown().map(str::to_owned),
             rotation_enabled: is_enabled,

@@ -65,7 +65,7 @@ response! {
         /// Whether the secret rotates by its schedule. Absent if rotation was never configured.
         rotation_enabled: Option<bool>,
         /// The function that rotates it.
-        rotation_lambda_arn: Option<String>,
+        rotation_lambda_arn as "RotationLambdaARN": Option<String>,
         /// When it is rotated. `automatically_after_days` is also told for schedule expressions.
         rotation_rules: Option<RotationRules>,
         /// What a partner has to know to rotate a managed external secret.

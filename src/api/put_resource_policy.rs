@@ -138,6 +138,7 @@ impl Operation for PutResourcePolicy<'_> {
     ) -> Result<Verdict<PutResourcePolicyResponse>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
         secret.require_active()?;
+        secret.require_primary()?;
         let policy = self.policy.as_ref().map_err(|fault| Error::malformed_policy(fault.clone()))?;
         if self.secrets.is_locked_out(&self.access(), Ok(&secret), policy)? {
             return Err(Error::locked_out());

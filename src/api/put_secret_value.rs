@@ -223,8 +223,7 @@ impl Operation for PutSecretValue {
         moment: &Moment<'_>,
     ) -> Result<Verdict<PutSecretValueResponse>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
-        secret.require_active()?;
-        secret.require_owner(&self.owner)?;
+        secret.require_writable(&self.owner)?;
         match token(&secret, &self.token, is_same) {
             Token::Taken { is_same: None } => return Ok(Verdict::Compare(self.token.clone())),
             Token::Taken { is_same: Some(true) } => return Ok(Verdict::Answer(self.response(&secret))),

@@ -8,6 +8,7 @@ macro_rules! request {
         $(#[$doc:meta])*
         $name:ident {
             $(required { $($(#[$required_doc:meta])* $required:ident: $required_type:ty,)+ })?
+            $(required_renamed { $($(#[$key_doc:meta])* $key:ident as $key_name:literal: $key_type:ty,)+ })?
             $(required_lists { $($(#[$required_list_doc:meta])* $required_list:ident: $required_list_type:ty,)+ })?
             $(optional { $($(#[$optional_doc:meta])* $optional:ident: $optional_type:ty,)+ })?
             $(renamed { $($(#[$renamed_doc:meta])* $renamed:ident as $renamed_name:literal: $renamed_type:ty,)+ })?
@@ -22,6 +23,11 @@ macro_rules! request {
         #[non_exhaustive]
         pub struct $name {
             $($($(#[$required_doc])* pub $required: Option<$required_type>,)+)?
+            $($(
+                $(#[$key_doc])*
+                #[cfg_attr(feature = "json", serde(rename = $key_name))]
+                pub $key: Option<$key_type>,
+            )+)?
             $($(
                 $(#[$required_list_doc])*
                 #[cfg_attr(feature = "json", serde(default, deserialize_with = "crate::json::list"))]
@@ -49,10 +55,12 @@ macro_rules! request {
             /// A request with its required members.
             pub fn new(
                 $($($required: impl Into<$required_type>,)+)?
+                $($($key: impl Into<$key_type>,)+)?
                 $($($required_list: impl IntoIterator<Item = impl Into<$required_list_type>>,)+)?
             ) -> Self {
                 Self {
                     $($($required: Some($required.into()),)+)?
+                    $($($key: Some($key.into()),)+)?
                     $($($required_list: Some($required_list.into_iter().map(Into::into).collect()),)+)?
                     ..Self::default()
                 }
@@ -98,6 +106,7 @@ macro_rules! request {
         crate::observe::parameters::request_members! {
             $name {
                 $($($required,)+)?
+                $($($key,)+)?
                 $($($required_list,)+)?
                 $($($optional,)+)?
                 $($($renamed,)+)?
@@ -123,13 +132,21 @@ macro_rules! response {
             pub arn: String,
         ] $($rest)*);
     };
-    (@member [$($head:tt)*] [$($names:tt)*] [$($done:tt)*] $(#[$doc:meta])* rotation_lambda_arn: $type:ty, $($rest:tt)*) => {
-        response!(@member [$($head)*] [$($names)* rotation_lambda_arn,] [
+    (@member [$($head:tt)*] [$($names:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident as $name:literal: Option<$inner:ty>, $($rest:tt)*) => {
+        response!(@member [$($head)*] [$($names)* $member,] [
             $($done)*
             $(#[$doc])*
-            #[cfg_attr(feature = "json", serde(rename = "RotationLambdaARN"))]
+            #[cfg_attr(feature = "json", serde(rename = $name))]
             #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-            pub rotation_lambda_arn: $type,
+            pub $member: Option<$inner>,
+        ] $($rest)*);
+    };
+    (@member [$($head:tt)*] [$($names:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident as $name:literal: $type:ty, $($rest:tt)*) => {
+        response!(@member [$($head)*] [$($names)* $member,] [
+            $($done)*
+            $(#[$doc])*
+            #[cfg_attr(feature = "json", serde(rename = $name))]
+            pub $member: $type,
         ] $($rest)*);
     };
     (@member [$($head:tt)*] [$($names:tt)*] [$($done:tt)*] $(#[$doc:meta])* $member:ident: Timestamp, $($rest:tt)*) => {

@@ -94,6 +94,7 @@ impl Operation for RestoreSecret {
         moment: &Moment<'_>,
     ) -> Result<Verdict<RestoreSecretResponse>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
+        secret.require_primary()?;
         secret.restore(moment.now);
         let response = RestoreSecretResponse { arn: secret.arn.clone(), name: secret.name.to_string() };
         Ok(Verdict::store(secret, response))

@@ -298,6 +298,7 @@ impl Operation for RotateSecret {
     fn decide(&self, secret: Option<Secret>, _: Option<bool>, moment: &Moment<'_>) -> Result<Verdict<Answer>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
         secret.require_active()?;
+        secret.require_primary()?;
         let performer = self.performer(&secret)?;
         let response = self.response(&secret);
         if let Some(job) = secret.job().filter(|job| job.token == self.token) {

@@ -93,6 +93,7 @@ impl Operation for TagResource {
     fn decide(&self, secret: Option<Secret>, _: Option<bool>, moment: &Moment<'_>) -> Result<Verdict<()>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
         secret.require_active()?;
+        secret.require_primary()?;
         secret.tag(self.tags.clone(), moment.now)?;
         Ok(Verdict::store(secret, ()))
     }

@@ -95,6 +95,7 @@ impl Operation for UntagResource {
     fn decide(&self, secret: Option<Secret>, _: Option<bool>, moment: &Moment<'_>) -> Result<Verdict<()>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
         secret.require_active()?;
+        secret.require_primary()?;
         secret.untag(&self.tag_keys, moment.now);
         Ok(Verdict::store(secret, ()))
     }

@@ -181,8 +181,7 @@ impl Operation for UpdateSecret {
         moment: &Moment<'_>,
     ) -> Result<Verdict<UpdateSecretResponse>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
-        secret.require_active()?;
-        secret.require_owner(&self.owner)?;
+        secret.require_writable(&self.owner)?;
         let mut seal = None;
         if self.value.is_some() {
             match token(&secret, &self.token, is_same) {

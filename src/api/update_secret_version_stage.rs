@@ -140,8 +140,7 @@ impl Operation for UpdateSecretVersionStage {
         moment: &Moment<'_>,
     ) -> Result<Verdict<UpdateSecretVersionStageResponse>> {
         let mut secret = secret.ok_or_else(Error::secret_not_found)?;
-        secret.require_active()?;
-        secret.require_owner(&self.owner)?;
+        secret.require_writable(&self.owner)?;
         secret.move_stage(&self.label, &self.step, moment.now)?;
         let response = UpdateSecretVersionStageResponse { arn: secret.arn.clone(), name: secret.name.to_string() };
         Ok(Verdict::store(secret, response))

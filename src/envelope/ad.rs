@@ -99,6 +99,11 @@ pub(crate) fn export(format: u16, export: &Uuid, index: u64) -> Ad {
     Ad::new("exp").u16(format).uuid(export).u64(index)
 }
 
+/// What a chunk of a frame of changes is bound to: everything outside of the frame's chunks, and its place among them.
+pub(crate) fn changes(outside: &[u8], index: u32) -> Ad {
+    Ad::new("chg").u16(FORMAT).bytes(outside).bytes(&index.to_be_bytes())
+}
+
 /// What a data key under a key of a local provider is bound to.
 pub(crate) fn wrap(context: &[u8], key_arn: &str, key_version: u32) -> Ad {
     Ad::new("wrap").bytes(context).text(key_arn).bytes(&key_version.to_be_bytes())

@@ -6,6 +6,7 @@
 
 pub(crate) mod ad;
 pub(crate) mod cache;
+pub(crate) mod carried;
 pub(crate) mod key_file;
 pub(crate) mod keyring;
 mod keyring_file;

@@ -43,11 +43,13 @@ pub(crate) enum Label {
     Export,
     /// The root key of the generation before.
     FormerRoot,
+    /// A chunk of a frame of changes, under the key of a feed.
+    Changes,
 }
 
 impl Label {
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Metadata,
         Self::Head,
         Self::Value,
@@ -56,6 +58,7 @@ impl Label {
         Self::Token,
         Self::Export,
         Self::FormerRoot,
+        Self::Changes,
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -68,6 +71,7 @@ impl Label {
             Self::Token => "token",
             Self::Export => "export",
             Self::FormerRoot => "former-root",
+            Self::Changes => "changes",
         }
     }
 }

@@ -74,6 +74,22 @@ impl Wrap {
         Self { wrapped, place: None, used: Arc::new(used) }
     }
 
+    /// One that was carried here from another store.
+    pub(super) fn carried(used: &Arc<KeyUse>, blob: &[u8]) -> Self {
+        let wrapped = WrappedKey {
+            provider: Arc::clone(&used.provider),
+            key_arn: Arc::clone(&used.key_arn),
+            key_version: Arc::clone(&used.key_version),
+            blob: blob.into(),
+        };
+        Self { wrapped, place: None, used: Arc::clone(used) }
+    }
+
+    /// What the provider returned.
+    pub(super) fn blob(&self) -> &[u8] {
+        &self.wrapped.blob
+    }
+
     /// Bytes that it takes in the record of a version.
     fn stored_len(&self) -> usize {
         4 + sealed_len(self.wrapped.blob.len())

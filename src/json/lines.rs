@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::json::replication::{ReadAccounts, ReadLinks, ReadPrimary, ReadRegions, WrittenLinks};
 use crate::json::rotation::{ReadRotation, WrittenRotation};
 use crate::json::{Exact, Unread, date, from_line, or_empty, to_bytes};
 use crate::model::id::SecretName;
@@ -79,6 +80,8 @@ struct WrittenSecret<'a> {
     owning_service: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     primary_region: Option<&'a str>,
+    #[serde(flatten)]
+    links: WrittenLinks<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<WrittenRotation<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -126,6 +129,9 @@ struct ReadLine {
     deleted_date: Option<Date>,
     owning_service: Option<String>,
     primary_region: Option<String>,
+    replica_regions: Option<ReadRegions>,
+    cross_account_replicas: Option<ReadAccounts>,
+    cross_account_primary: Option<Exact<ReadPrimary>>,
     rotation: Option<Exact<ReadRotation>>,
     policies: Option<Bounded<ReadPolicy, { lim::POLICIES_MAX }>>,
     versions_made: Option<u64>,
@@ -270,6 +276,7 @@ pub(crate) fn secret(portable: &Portable) -> Result<Zeroizing<Vec<u8>>, String> 
         deletion_at,
         owning_service,
         primary_region,
+        links,
         rotation,
         policies,
         versions_made,
@@ -306,6 +313,7 @@ pub(crate) fn secret(portable: &Portable) -> Result<Zeroizing<Vec<u8>>, String> 
         deleted_date: deletion_at.map(Date),
         owning_service: owning_service.as_deref(),
         primary_region: primary_region.as_deref(),
+        links: WrittenLinks::new(links),
         rotation: rotation.as_deref().map(WrittenRotation::new),
         policies: policies
             .iter()
@@ -357,6 +365,12 @@ pub(crate) fn read(line: &str) -> Result<Line, String> {
         Some(Exact(rotation)) => Some(Box::new(rotation.rotation().ok_or("a window of a rotation has only one end")?)),
         None => None,
     };
+    let links = ReadLinks {
+        regions: read.replica_regions,
+        accounts: read.cross_account_replicas,
+        primary: read.cross_account_primary,
+    };
+    let links = links.links()?;
     let mut policies = AttachedPolicies::default();
     for ReadPolicy { policy_name, resource_policy } in read.policies.unwrap_or_default().0 {
         if !policies.insert(&policy_name, resource_policy.into()) {
@@ -405,6 +419,7 @@ pub(crate) fn read(line: &str) -> Result<Line, String> {
         deletion_at: read.deleted_date.map(|Date(at)| at),
         owning_service: read.owning_service,
         primary_region: read.primary_region,
+        links,
         rotation,
         policies,
         versions_made,

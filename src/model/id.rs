@@ -52,6 +52,12 @@ pub(crate) fn arn(tenant: &Tenant, name: &SecretName, suffix: &str) -> String {
     format!("arn:{}:secretsmanager:{}:{}:secret:{name}-{suffix}", tenant.partition(), tenant.region(), tenant.account())
 }
 
+/// The ARN of the same secret in another Region.
+pub(crate) fn arn_in_region(arn: &str, region: &str) -> String {
+    let fields = arn.splitn(7, ':').enumerate().map(|(index, field)| if index == 3 { region } else { field });
+    fields.collect::<Vec<_>>().join(":")
+}
+
 /// What a `SecretId` points at, seen from one account and Region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SecretId {
@@ -128,6 +134,23 @@ impl SecretId {
             Ok(name) => Self::Name(name),
         })
     }
+}
+
+/// The account, Region and name that a complete ARN tells.
+pub(crate) fn place_of(arn: &str) -> Option<(Arc<Tenant>, SecretName)> {
+    let mut fields = arn.split(':').skip(3);
+    let (region, account) = (fields.next()?, fields.next()?);
+    let tenant = Tenant::parse(account, region).ok()?;
+    match SecretId::parse(arn, &tenant).ok()? {
+        SecretId::Arn { name, .. } => Some((Arc::new(tenant), name)),
+        SecretId::Name(_) | SecretId::Elsewhere { .. } => None,
+    }
+}
+
+/// The place that a complete ARN tells, if primary and replica of different accounts can be there and at `own`.
+pub(crate) fn counterpart_of(arn: &str, own: &Tenant) -> Option<(Arc<Tenant>, SecretName)> {
+    // The Region tells the partition, so that the ARN is of the same one.
+    place_of(arn).filter(|(tenant, _)| tenant.region() == own.region() && tenant.account() != own.account())
 }
 
 /// The name part of `{name}-{6 letters or digits}`.

@@ -78,6 +78,16 @@ pub const RESOURCE_POLICY_CHARS_MAX: usize = crate::policy::POLICY_CHARS_MAX;
 pub const POLICY_NAME_CHARS_MAX: usize = 64;
 /// Policies of one secret. Ours: callers attach one, and the service names no number for its own.
 pub const POLICIES_MAX: usize = 100;
+/// Characters of a Region (API).
+pub const REGION_CHARS_MAX: usize = 128;
+/// Characters of the message of a replication status (API).
+pub const STATUS_MESSAGE_CHARS_MAX: usize = 4096;
+/// Characters of a secret's ARN, at least (API).
+pub const SECRET_ARN_CHARS_MIN: usize = 20;
+/// Characters of a secret's ARN, at most (API).
+pub const SECRET_ARN_CHARS_MAX: usize = 2048;
+/// Cross-account replicas of one secret (quotas).
+pub const CROSS_ACCOUNT_REPLICAS_MAX: usize = 1;
 /// Shortest recovery window in days (API reference of `DeleteSecret`).
 pub const RECOVERY_DAYS_MIN: i64 = 7;
 /// Longest recovery window in days, and the default (API reference of `DeleteSecret`).
@@ -90,3 +100,5 @@ pub const VERSION_KEPT_HOURS: i64 = 24;
 pub const VERSIONS_MAX_DEFAULT: usize = 1_000;
 /// Secrets of one account and Region (quotas).
 pub const SECRETS_MAX_DEFAULT: u64 = 500_000;
+/// Commits whose changes are kept for standbys, unless somebody says otherwise.
+pub const CHANGES_KEPT_DEFAULT: u64 = 100_000;

@@ -6,6 +6,8 @@ pub(crate) mod id;
 pub mod limits;
 pub(crate) mod policy;
 pub(crate) mod portable;
+pub(crate) mod region;
+pub(crate) mod replication;
 pub(crate) mod rotation;
 pub(crate) mod secret;
 pub(crate) mod shape;

@@ -39,6 +39,15 @@ impl AttachedPolicies {
         if name == DEFAULT_POLICY { self.default.as_ref() } else { self.others.get(name) }
     }
 
+    /// Detaches the policy of a name, if it is there.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if name == DEFAULT_POLICY {
+            self.default = None;
+        } else {
+            self.others.remove(name);
+        }
+    }
+
     /// Detaches the default policy. Says whether there was one.
     pub(crate) fn remove_default(&mut self) -> bool {
         self.default.take().is_some()

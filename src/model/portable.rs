@@ -49,6 +49,7 @@ impl Portable {
             deletion_at: _,
             owning_service,
             primary_region,
+            links: _,
             rotation,
             policies,
             versions_made,
@@ -92,7 +93,7 @@ impl Portable {
         if primary_region.as_ref().is_some_and(|region| !is_region(region)) {
             return Err("the primary Region is not a Region".to_owned());
         }
-        Ok(())
+        self.secret.check_links()
     }
 
     fn check_versions(&self, shape: &mut Shape) -> Result<(), String> {
@@ -139,8 +140,8 @@ impl Portable {
         Ok(())
     }
 
-    /// The first member in which a secret of a store differs, apart from its values and from dates of last access, which
-    /// are no changes of a secret. Labels are compared as the API shows them: in order, for each version.
+    /// The first member in which a secret of a store differs, apart from its values, from dates of last access, which are no
+    /// changes of a secret, and from how far its replication has come. Labels are compared as the API shows them: in order, for each version.
     pub(crate) fn difference(&self, existing: &Secret) -> Option<&'static str> {
         let Secret {
             tenant: _,
@@ -157,6 +158,7 @@ impl Portable {
             deletion_at,
             owning_service,
             primary_region,
+            links,
             rotation,
             policies,
             versions_made,
@@ -182,6 +184,9 @@ impl Portable {
             ("DeletedDate", *deletion_at == existing.deletion_at),
             ("OwningService", *owning_service == existing.owning_service),
             ("PrimaryRegion", *primary_region == existing.primary_region),
+            ("ReplicationStatus", links.has_regions_of(&existing.links)),
+            ("CrossAccountReplicas", links.has_accounts_of(&existing.links)),
+            ("CrossAccountPrimary", links.has_primary_of(&existing.links)),
             ("Rotation", is_same_rotation(rotation.as_deref(), existing.rotation.as_deref())),
             ("Policies", *policies == existing.policies),
             ("Versions", has_same_versions),

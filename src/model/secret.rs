@@ -17,6 +17,7 @@ use crate::model::filter::Searchable;
 use crate::model::id::SecretName;
 use crate::model::limits as lim;
 use crate::model::policy::{AttachedPolicies, DEFAULT_POLICY};
+use crate::model::replication::Links;
 use crate::model::rotation::Rotation;
 use crate::model::stages::{CURRENT, Stages};
 use crate::model::tag::{NewTags, Tag};
@@ -50,7 +51,10 @@ pub(crate) struct Secret {
     /// When a scheduled deletion takes effect.
     pub(crate) deletion_at: Option<Timestamp>,
     pub(crate) owning_service: Option<String>,
+    /// Of a secret that is or was replicated. It is a replica if this is another Region than its own.
     pub(crate) primary_region: Option<String>,
+    /// Its replicas, and its primary in another account.
+    pub(crate) links: Links,
     /// `None`: it was never configured.
     pub(crate) rotation: Option<Box<Rotation>>,
     /// Who may do what with the secret.
@@ -106,6 +110,9 @@ impl Secret {
         let has_value = self.versions.iter().any(Version::has_value);
         if has_value && !self.stages.iter().any(|(label, _)| label == CURRENT) {
             return Some(format!("no version has the label {CURRENT}"));
+        }
+        if let Some(fault) = self.link_inconsistency() {
+            return Some(fault);
         }
         self.rotation.as_ref()?.inconsistency(|id| self.version(id).is_some())
     }
@@ -201,7 +208,8 @@ impl Secret {
 
     /// When [`retire_versions`](Self::retire_versions) next has something to do.
     pub(crate) fn retirement_due(&self) -> Option<Timestamp> {
-        if self.versions.len() <= lim::VERSIONS_KEPT {
+        // A replica has the versions that its primary has.
+        if self.versions.len() <= lim::VERSIONS_KEPT || self.is_replica() {
             return None;
         }
         // The clock may have been set back between two versions, so the first of them need not be the oldest.

@@ -7,7 +7,9 @@ use std::fmt::Arguments;
 use crate::error::{Error, Result};
 use crate::model::limits as lim;
 use crate::model::policy::is_policy_name;
+use crate::model::replication::ReplicaRegionType;
 use crate::model::tag::Tag;
+use crate::model::tenant::is_region;
 use crate::model::value::{SecretBytes, SecretString};
 
 /// Collects the violations of one request, in the order of its members.
@@ -183,6 +185,27 @@ impl Shape {
         if !is_policy_name(name) {
             self.pattern("policyName", Some(name), r"[0-9A-Za-z\-\_]+");
         }
+    }
+
+    /// Regions to replicate to.
+    pub(crate) fn replica_regions(&mut self, regions: &[ReplicaRegionType]) {
+        self.list("addReplicaRegions", regions, 1, usize::MAX);
+        for (ReplicaRegionType { region, kms_key_id }, index) in regions.iter().take(LISTED_MAX).zip(1..) {
+            let path = format!("addReplicaRegions.{index}.member");
+            self.region(&format!("{path}.region"), region);
+            self.optional_text(&format!("{path}.kmsKeyId"), kms_key_id.as_ref(), 0, lim::KMS_KEY_ID_CHARS_MAX);
+        }
+    }
+
+    pub(crate) fn region(&mut self, path: &str, region: &str) {
+        self.text(path, region, 1, lim::REGION_CHARS_MAX);
+        if !region.is_empty() && region.len() <= lim::REGION_CHARS_MAX && !is_region(region) {
+            self.pattern(path, Some(region), r"^([a-z]+-)+\d+$");
+        }
+    }
+
+    pub(crate) fn secret_arn(&mut self, path: &str, arn: Option<&String>) {
+        self.optional_text(path, arn, lim::SECRET_ARN_CHARS_MIN, lim::SECRET_ARN_CHARS_MAX);
     }
 
     pub(crate) fn page(&mut self, max_results: Option<i32>, most: i32, next_token: Option<&String>) {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::filter::{Filter, FilterKey, SortBy, SortOrder};
+use crate::model::replication::{ReplicaRegionType, StatusType};
 use crate::model::rotation::{ExternalSecretRotationMetadataItem, RotationRules};
 use crate::model::tag::Tag;
 use crate::model::value::{SecretBytes, SecretString};
@@ -214,6 +215,7 @@ macro_rules! request_members {
 pub(crate) use {parameter_members, request_members};
 
 parameter_members!(Tag { key, value });
+parameter_members!(ReplicaRegionType { region, kms_key_id });
 parameter_members!(Filter { key, values });
 parameter_members!(RotationRules { automatically_after_days, duration, schedule_expression });
 parameter_members!(ExternalSecretRotationMetadataItem { key, value });
@@ -253,7 +255,7 @@ macro_rules! text_parameter {
         })+
     };
 }
-text_parameter!(FilterKey, SortBy, SortOrder);
+text_parameter!(FilterKey, SortBy, SortOrder, StatusType);
 
 macro_rules! number_parameter {
     ($($type:ty),+) => {

@@ -128,6 +128,11 @@ impl Anchors {
         Ok(())
     }
 
+    /// The newest commit that is known to be durable. There may be later ones that are durable too.
+    pub(crate) fn reached(&self) -> u64 {
+        self.reached.load(Ordering::Relaxed)
+    }
+
     /// Makes what the anchor's file says durable: before the key of its older slots is forgotten.
     pub(crate) fn sync(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };

@@ -17,6 +17,7 @@ use crate::model::tenant::Tenant;
 use crate::model::value::ValueKind;
 use crate::model::version::{Content, KeyRole, KeyUse, KmsKeyId, Version, VersionId};
 use crate::records::manifest::SetHash;
+use crate::records::replication::StoredLinks;
 use crate::records::rotation::StoredRotation;
 use crate::storage::RECORD_BYTES_MAX;
 use crate::time::{Timestamp, from_millis};
@@ -77,6 +78,8 @@ struct StoredSecret<'a> {
     deletion_at: Option<i64>,
     owning_service: Option<&'a str>,
     primary_region: Option<&'a str>,
+    #[serde(borrow)]
+    links: StoredLinks<'a>,
     #[serde(borrow)]
     rotation: Option<StoredRotation<'a>>,
     /// Name and text, the default one first, the others by name.
@@ -147,6 +150,7 @@ pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
         deletion_at,
         owning_service,
         primary_region,
+        links,
         rotation,
         policies,
         versions_made,
@@ -205,6 +209,7 @@ pub(crate) fn encode_secret(secret: &Secret) -> Result<Vec<u8>, CodecError> {
         deletion_at: millis(*deletion_at),
         owning_service: owning_service.as_deref(),
         primary_region: primary_region.as_deref(),
+        links: StoredLinks::new(links),
         rotation: rotation.as_deref().map(StoredRotation::new),
         policies: policies.iter().collect(),
         versions_made: *versions_made,
@@ -274,6 +279,7 @@ pub(crate) fn decode_secret(bytes: &[u8], tenant: Option<&Arc<Tenant>>) -> Resul
         deletion_at: stored.deletion_at.map(from_millis),
         owning_service: stored.owning_service.map(str::to_owned),
         primary_region: stored.primary_region.map(str::to_owned),
+        links: stored.links.read().ok_or(CodecError::Malformed)?,
         rotation: stored.rotation.map(|rotation| Box::new(rotation.read())),
         policies: AttachedPolicies::from_record(stored.policies).ok_or(CodecError::Malformed)?,
         versions_made: stored.versions_made,
@@ -359,6 +365,7 @@ pub(crate) fn decode_cursor(bytes: &[u8]) -> Result<Cursor, CodecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::replication::Links;
 
     /// As many small parts as fit: decoding claims the most memory for each byte.
     fn secret(tags: usize, versions: u32, id_chars: usize) -> Secret {
@@ -394,6 +401,7 @@ mod tests {
             deletion_at: None,
             owning_service: None,
             primary_region: None,
+            links: Links::default(),
             rotation: None,
             policies: AttachedPolicies::default(),
             versions_made: 0,

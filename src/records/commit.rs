@@ -17,6 +17,7 @@ use crate::model::tenant::Tenant;
 use crate::records::anchor::{HeadTag, head_tag};
 use crate::records::catalogue::CatalogueChange;
 use crate::records::codec::Head;
+use crate::records::feed::Trimmed;
 use crate::records::keys::Family;
 use crate::records::manifest::{Effect, Tally};
 use crate::records::sweep::Sweeps;
@@ -40,12 +41,38 @@ pub(super) struct Commit {
     pub(super) time: KeyTime,
     /// Whether it brings versions, whose data keys were wrapped at that time.
     pub(super) is_sealing: bool,
+    /// One for each secret that changes.
+    pub(super) parts: Vec<Part>,
+    /// What standbys are told of it. `None`: nobody kept changes when it was made.
+    pub(super) told: Option<Vec<u8>>,
+}
+
+/// What a change is for one secret.
+#[derive(Debug)]
+pub(super) struct Part {
     /// What must still stand.
     pub(super) guard: Guard,
     /// How many secrets more there are afterwards.
     pub(super) secrets_delta: i8,
     pub(super) quota: Option<Quota>,
     pub(super) catalogue: CatalogueChange,
+}
+
+impl Commit {
+    /// Takes in another one, so that both are applied or neither. Whether that can be: not if they were made for different
+    /// times.
+    pub(super) fn join(&mut self, other: Self) -> bool {
+        let Self { batch, effects, time, is_sealing, parts, told } = other;
+        if time != self.time {
+            return false;
+        }
+        self.batch.append(batch);
+        self.effects.extend(effects);
+        self.is_sealing |= is_sealing;
+        self.parts.extend(parts);
+        self.told = self.told.take().zip(told).map(|(own, others)| [own, others].concat());
+        true
+    }
 }
 
 /// The record under `key` must have this revision, or be absent.
@@ -71,14 +98,15 @@ pub(crate) enum Outcome {
     Done,
     /// The secret was changed by somebody else; nothing was applied.
     Stale,
-    /// The account and Region have as many secrets as they may have; nothing was applied.
-    OverQuota,
+    /// An account and Region have as many secrets as they may have; nothing was applied. `part`: of which of the secrets that
+    /// were to change.
+    OverQuota { part: usize },
 }
 
 /// Orders commits and groups them.
 #[derive(Debug)]
 pub(super) struct Committer {
-    durability: Durability,
+    pub(super) durability: Durability,
     queue: Mutex<Queue>,
     /// Somebody stopped leading.
     changed: Condvar,
@@ -367,11 +395,13 @@ impl Records {
             if outcome != Outcome::Done {
                 continue;
             }
-            touched.insert(&commit.guard.key);
-            if let Some(Quota { tenant, .. }) = &commit.quota {
-                added.push((tenant, 1));
+            for Part { guard, secrets_delta, quota, catalogue: _ } in &commit.parts {
+                touched.insert(&guard.key);
+                if let Some(Quota { tenant, .. }) = quota {
+                    added.push((tenant, 1));
+                }
+                head.secrets = head.secrets.saturating_add_signed((*secrets_delta).into());
             }
-            head.secrets = head.secrets.saturating_add_signed(commit.secrets_delta.into());
             commit.effects.iter().for_each(|effect| tally.apply(effect));
             merged.append(commit.batch.clone());
             if *asked == Durability::Immediate {
@@ -387,6 +417,13 @@ impl Records {
         let sealed = seal_head(&roots.newest, &self.store, &*self.entropy, &head)?;
         let tag = head_tag(&sealed);
         merged.put(vec![Family::Head as u8], sealed);
+        let done = members.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Done);
+        let trimmed = self.log_changes(
+            &roots,
+            head.epoch,
+            done.filter_map(|(member, _)| member.commit.told.as_deref()),
+            &mut merged,
+        )?;
         let commit = || {
             self.backend.commit(&merged, durability).map_err(storage)?;
             // Only what is durable may be remembered, and only what is remembered may be acknowledged.
@@ -397,11 +434,13 @@ impl Records {
         };
         commit().inspect_err(|_| self.failed.store(true, Ordering::Release))?;
         self.committer.set_head(head, tag);
+        trimmed.into_iter().for_each(Trimmed::was_committed);
         let applied = || members.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Done);
         self.committer
             .sweeps
             .tell(applied().flat_map(|(member, _)| member.commit.batch.iter().zip(&member.commit.effects)));
-        self.catalogue.apply(applied().map(|(member, _)| &member.commit.catalogue));
+        let changed = applied().flat_map(|(member, _)| member.commit.parts.iter().map(|part| &part.catalogue));
+        self.catalogue.apply(changed);
         Ok(outcomes)
     }
 
@@ -414,28 +453,34 @@ impl Records {
         touched: &HashSet<&[u8]>,
         added: &[(&Arc<Tenant>, i64)],
     ) -> Result<Outcome> {
-        let Guard { key, revision } = &commit.guard;
         let is_of_now =
             if commit.is_sealing { commit.time == roots.time() } else { commit.time.is_of_generation(&roots.newest) };
         if !is_of_now {
             return Ok(Outcome::Stale);
         }
-        if touched.contains(key.as_slice()) {
+        if commit.told.is_none() && self.keeps_changes() {
             return Ok(Outcome::Stale);
         }
-        let stored = self.backend.get(key).map_err(|error| self.failed_read(error))?;
-        let standing = stored.as_ref().map(|stored| split_revision(stored.as_ref())).transpose()?;
-        if standing.map(|(revision, _)| revision) != *revision {
-            return Ok(Outcome::Stale);
+        for Part { guard: Guard { key, revision }, .. } in &commit.parts {
+            if touched.contains(key.as_slice()) {
+                return Ok(Outcome::Stale);
+            }
+            let stored = self.backend.get(key).map_err(|error| self.failed_read(error))?;
+            let standing = stored.as_ref().map(|stored| split_revision(stored.as_ref())).transpose()?;
+            if standing.map(|(revision, _)| revision) != *revision {
+                return Ok(Outcome::Stale);
+            }
         }
-        if let Some(Quota { tenant, secrets_max, now }) = &commit.quota
-            && head.secrets >= *secrets_max
-        {
-            // Only a store with that many secrets needs to know whose they are.
-            self.warm_up()?;
-            let pending: i64 = added.iter().filter(|(other, _)| other == &tenant).map(|(_, count)| count).sum();
-            if self.catalogue.count(tenant, *now).saturating_add_signed(pending) >= *secrets_max {
-                return Ok(Outcome::OverQuota);
+        for (part, Part { quota, .. }) in commit.parts.iter().enumerate() {
+            if let Some(Quota { tenant, secrets_max, now }) = quota
+                && head.secrets >= *secrets_max
+            {
+                // Only a store with that many secrets needs to know whose they are.
+                self.warm_up()?;
+                let pending: i64 = added.iter().filter(|(other, _)| other == &tenant).map(|(_, count)| count).sum();
+                if self.catalogue.count(tenant, *now).saturating_add_signed(pending) >= *secrets_max {
+                    return Ok(Outcome::OverQuota { part });
+                }
             }
         }
         Ok(Outcome::Done)

@@ -12,13 +12,15 @@ use crate::model::version::VersionId;
 use crate::records::anchor::head_tag;
 use crate::records::catalogue::CatalogueChange;
 use crate::records::codec::{self, DueEntry, Job};
-use crate::records::commit::{Commit, Guard, no_more_commits};
+use crate::records::commit::{Commit, Guard, Part, no_more_commits};
+use crate::records::feed::Trimmed;
 use crate::records::keys::{self, Family, JobKind, SecretKey};
 use crate::records::{Loaded, Outcome, Records, misplaced, seal_head, storage, tasks, undecodable};
 use crate::storage::{Batch, Durability};
 
 /// Families whose records are under a generation.
-const FAMILIES: [Family; 4] = [Family::Secret, Family::Version, Family::Due, Family::Job];
+const FAMILIES: [Family; 6] =
+    [Family::Secret, Family::Version, Family::Due, Family::Job, Family::Standby, Family::Change];
 
 /// A secret that goes over to the newest generation, with the versions that go in the same commit.
 #[derive(Debug)]
@@ -123,10 +125,11 @@ impl Records {
     }
 
     /// A commit that changes neither how many secrets there are nor what is listed of them.
-    fn plain_commit(&self, roots: &Roots, batch: Batch, guard: Guard) -> Result<Commit> {
+    pub(super) fn plain_commit(&self, roots: &Roots, batch: Batch, guard: Guard) -> Result<Commit> {
         let effects = super::manifest::effects(roots, &batch, |key| self.element(roots, key))?;
-        let (time, catalogue) = (roots.time(), CatalogueChange::Nothing);
-        Ok(Commit { batch, effects, time, is_sealing: false, guard, secrets_delta: 0, quota: None, catalogue })
+        let part = Part { guard, secrets_delta: 0, quota: None, catalogue: CatalogueChange::Nothing };
+        let told = Some(Vec::new());
+        Ok(Commit { batch, effects, time: roots.time(), is_sealing: false, parts: vec![part], told })
     }
 
     /// Refuses to go on while anything is left under the former generation; only then is its key of no use.
@@ -169,9 +172,11 @@ impl Records {
                 let tag = head_tag(&sealed);
                 let mut batch = Batch::new();
                 batch.put(vec![Family::Head as u8], sealed);
+                let trimmed = self.log_changes(&roots, head.epoch, std::iter::empty(), &mut batch)?;
                 self.backend.commit(&batch, Durability::Immediate).map_err(storage)?;
                 self.anchors.advance(&roots.newest.anchor, head.epoch, &tag)?;
                 self.committer.set_head(head, tag);
+                trimmed.into_iter().for_each(Trimmed::was_committed);
                 Ok(())
             })?;
         }

@@ -10,8 +10,8 @@ use crate::model::secret::Secret;
 use crate::model::version::VersionId;
 use crate::records::catalogue::{CatalogueChange, Entry};
 use crate::records::codec::{DueEntry, encode_due, encode_secret};
-use crate::records::commit::{Commit, Guard, Quota};
-use crate::records::{Records, SecretChange, keys, manifest, tasks, undecodable};
+use crate::records::commit::{Commit, Guard, Part, Quota};
+use crate::records::{Records, SecretChange, feed, keys, manifest, tasks, undecodable};
 use crate::storage::Batch;
 
 /// The commit that brings one secret from its old to its new state. `None`: the root key is another one than when its
@@ -77,24 +77,28 @@ pub(super) fn change(records: &Records, change: &SecretChange<'_>) -> Result<Opt
     let is_new = |new: &&Secret| old.is_none_or(|old| old.secret.uid != new.uid);
     let created = new.filter(is_new);
     let effects = manifest::effects(&roots, &batch, |key| records.element(&roots, key))?;
+    let told = records.keeps_changes().then(|| feed::pieces::of_change(change)).transpose()?;
     Ok(Some(Commit {
         batch,
         effects,
+        told,
         time: roots.time(),
         is_sealing: !sealed.is_empty(),
-        guard: Guard { key: key.as_bytes().to_vec(), revision: old.map(|old| old.revision) },
-        secrets_delta: i8::from(new.is_some()) - i8::from(old.is_some()),
-        quota: created.zip(quota).map(|(new, (secrets_max, now))| Quota {
-            tenant: new.tenant.clone(),
-            secrets_max,
-            now,
-        }),
-        catalogue: match (old, new) {
-            (_, Some(new)) => CatalogueChange::Put(Arc::new(Entry::new(new))),
-            (Some(old), None) => {
-                CatalogueChange::Remove { tenant: old.secret.tenant.clone(), name: old.secret.name.clone() }
-            }
-            (None, None) => CatalogueChange::Nothing,
-        },
+        parts: vec![Part {
+            guard: Guard { key: key.as_bytes().to_vec(), revision: old.map(|old| old.revision) },
+            secrets_delta: i8::from(new.is_some()) - i8::from(old.is_some()),
+            quota: created.zip(quota).map(|(new, (secrets_max, now))| Quota {
+                tenant: new.tenant.clone(),
+                secrets_max,
+                now,
+            }),
+            catalogue: match (old, new) {
+                (_, Some(new)) => CatalogueChange::Put(Arc::new(Entry::new(new))),
+                (Some(old), None) => {
+                    CatalogueChange::Remove { tenant: old.secret.tenant.clone(), name: old.secret.name.clone() }
+                }
+                (None, None) => CatalogueChange::Nothing,
+            },
+        }],
     }))
 }

@@ -16,8 +16,12 @@ use crate::time::{Timestamp, from_sortable, sortable};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Family {
+    /// What a commit has changed, for standbys. And how many of these are kept.
+    Change = b'c',
     /// What is due when.
     Due = b'd',
+    /// What a standby follows. One record.
+    Standby = b'f',
     /// The head of the store. One record.
     Head = b'h',
     /// How far a long operation has come.
@@ -37,6 +41,8 @@ pub(crate) fn is_key(bytes: &[u8]) -> bool {
         family if family == Family::Head as u8 || family == Family::Header as u8 => rest.is_empty(),
         family if family == Family::Due as u8 => rest.len() == 8 + 1 + INDEX_BYTES,
         family if family == Family::Job as u8 => rest.len() == 1 + 1,
+        family if family == Family::Standby as u8 => rest.len() == 1,
+        family if family == Family::Change as u8 => rest.len() == 1 || rest.len() == 1 + 8 + 4,
         family if family == Family::Secret as u8 || family == Family::Version as u8 => rest.len() == 1 + INDEX_BYTES,
         _ => false,
     }
@@ -114,6 +120,8 @@ pub(crate) enum Task {
     Retire = 2,
     /// An attempt to rotate it can begin.
     Rotate = 3,
+    /// A replica can be brought up to date.
+    Replicate = 4,
 }
 
 /// An operation that remembers how far it has come.
@@ -127,6 +135,35 @@ pub(crate) enum JobKind {
 /// Where an operation keeps how far it has come.
 pub(crate) fn job(key: &IndexKey, kind: JobKind) -> Vec<u8> {
     vec![Family::Job as u8, key.mark, kind as u8]
+}
+
+/// Where a standby keeps what it follows.
+pub(crate) fn standby(key: &IndexKey) -> Vec<u8> {
+    vec![Family::Standby as u8, key.mark]
+}
+
+/// Where a store keeps how it keeps changes.
+pub(crate) fn change_log(key: &IndexKey) -> Vec<u8> {
+    vec![Family::Change as u8, key.mark]
+}
+
+/// What begins the keys of the entries of one commit.
+pub(crate) fn changes_of(mark: u8, epoch: u64) -> Vec<u8> {
+    let mut out = vec![Family::Change as u8, mark];
+    out.extend_from_slice(&epoch.to_be_bytes());
+    out
+}
+
+/// Where an entry of a commit is kept.
+pub(crate) fn change(mark: u8, epoch: u64, sequence: u32) -> Vec<u8> {
+    let mut out = changes_of(mark, epoch);
+    out.extend_from_slice(&sequence.to_be_bytes());
+    out
+}
+
+/// The commit that an entry is of.
+pub(crate) fn change_epoch(key: &[u8]) -> Option<u64> {
+    key.get(2..)?.first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
 /// Where a due entry is kept: ordered by time, then by a digest that tells entries apart.

@@ -9,12 +9,14 @@ pub(crate) mod catalogue;
 pub(crate) mod codec;
 mod commit;
 pub(crate) mod dump;
+pub(crate) mod feed;
 mod generations;
 pub(crate) mod header;
 mod indexes;
 pub(crate) mod keys;
 pub(crate) mod manifest;
 pub(crate) mod portable;
+mod replication;
 mod rotation;
 pub(crate) mod sweep;
 pub(crate) mod token;
@@ -38,6 +40,7 @@ use crate::records::anchor::{Anchors, HeadTag, head_tag, lost};
 use crate::records::catalogue::Catalogue;
 use crate::records::codec::{CodecError, DueEntry, Head};
 use crate::records::commit::Committer;
+use crate::records::feed::Feed;
 use crate::records::keys::{Family, SecretKey, Task};
 use crate::storage::{Backend, BackendError, BackendStats, Batch, Durability, RECORD_BYTES_MAX, Stored};
 use crate::time::Timestamp;
@@ -68,6 +71,7 @@ pub(crate) struct Records {
     committer: Committer,
     catalogue: Catalogue,
     anchors: Anchors,
+    feed: Feed,
 }
 
 /// What records are made of.
@@ -150,7 +154,7 @@ impl Records {
     ///
     pub(crate) fn open(parts: Parts, count: Count) -> Result<Self> {
         let records = Self::assemble(parts);
-        let opened = records.read_head().and_then(|()| match count {
+        let counted = records.read_head().and_then(|()| match count {
             Count::All => records.check_tally(),
             Count::Known => {
                 records.is_counted.store(true, Ordering::Release);
@@ -158,6 +162,7 @@ impl Records {
             }
             Count::Unknown => Ok(()),
         });
+        let opened = counted.and_then(|()| records.read_feed());
         match opened {
             Ok(()) => Ok(records),
             Err(error) => {
@@ -211,6 +216,7 @@ impl Records {
             committer: Committer::new(durability),
             catalogue: Catalogue::default(),
             anchors,
+            feed: Feed::default(),
         }
     }
 
@@ -397,25 +403,54 @@ impl Records {
 
     /// Applies a change to one secret: all of it, durably, or nothing.
     pub(crate) fn commit(&self, change: &SecretChange<'_>) -> Result<Outcome> {
+        self.writable()?;
         match indexes::change(self, change)? {
             Some(commit) => self.submit(commit),
             None => Ok(Outcome::Stale),
         }
     }
 
+    /// Applies changes to several secrets: all of them, durably, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// With the place of the change that cannot be made, 0 if it is about all of them.
+    pub(crate) fn commit_together(&self, changes: &[SecretChange<'_>]) -> std::result::Result<Outcome, (usize, Error)> {
+        self.writable().map_err(|error| (0, error))?;
+        let mut whole: Option<commit::Commit> = None;
+        for (index, change) in changes.iter().enumerate() {
+            let Some(part) = indexes::change(self, change).map_err(|error| (index, error))? else {
+                return Ok(Outcome::Stale);
+            };
+            let Some(whole) = &mut whole else {
+                whole = Some(part);
+                continue;
+            };
+            if !whole.join(part) {
+                return Ok(Outcome::Stale);
+            }
+        }
+        whole.map_or(Ok(Outcome::Stale), |whole| self.submit(whole).map_err(|error| (0, error)))
+    }
+
     /// Applies changes to several secrets, each of them wholly or not at all, and waits for all of them at once.
     pub(crate) fn commit_all(&self, changes: &[SecretChange<'_>]) -> Result<Vec<Outcome>> {
+        self.writable()?;
         self.submit_some(changes.iter().map(|change| indexes::change(self, change)).collect::<Result<_>>()?)
     }
 
     /// Applies a change that need not survive a crash and may be lost to a race, and waits for nobody.
     pub(crate) fn note(&self, change: &SecretChange<'_>) -> Result<()> {
+        if self.is_standby() {
+            return Ok(());
+        }
         indexes::change(self, change)?.map_or(Ok(()), |commit| self.submit_note(commit))
     }
 
     /// Secrets of an account and Region, and their order.
     pub(crate) fn catalogue(&self) -> Result<&Catalogue> {
         self.usable()?;
+        self.readable()?;
         self.warm_up()?;
         Ok(&self.catalogue)
     }
@@ -592,5 +627,6 @@ fn tasks(secret: &Secret) -> impl Iterator<Item = (Timestamp, Task)> {
     let purge = secret.deletion_at.map(|at| (at, Task::Purge));
     let retire = secret.retirement_due().map(|at| (at, Task::Retire));
     let rotate = secret.rotation_due().map(|at| (at, Task::Rotate));
-    purge.into_iter().chain(retire).chain(rotate)
+    let replicate = secret.replication_due().map(|at| (at, Task::Replicate));
+    purge.into_iter().chain(retire).chain(rotate).chain(replicate)
 }

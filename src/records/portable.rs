@@ -21,6 +21,7 @@ use crate::model::value::{SecretValue, ValueKind};
 use crate::model::version::{Content, KmsKeyId, Version, VersionId};
 use crate::records::codec::{CodecError, decode, encode};
 use crate::records::keys::{Family, SecretKey};
+use crate::records::replication::ExportedLinks;
 use crate::records::rotation::StoredRotation;
 use crate::records::{Loaded, Records, SCAN_RECORDS, misplaced, undecodable};
 use crate::storage::RECORD_BYTES_MAX;
@@ -77,6 +78,8 @@ struct StoredHead<'a> {
     deletion_at: Option<i64>,
     owning_service: Option<&'a str>,
     primary_region: Option<&'a str>,
+    #[serde(borrow)]
+    links: ExportedLinks<'a>,
     #[serde(borrow)]
     rotation: Option<StoredRotation<'a>>,
     #[serde(borrow)]
@@ -158,6 +161,7 @@ pub(crate) fn secret_chunk(secret: &Secret) -> Result<Zeroizing<Vec<u8>>> {
         deletion_at,
         owning_service,
         primary_region,
+        links,
         rotation,
         policies,
         versions_made,
@@ -184,6 +188,7 @@ pub(crate) fn secret_chunk(secret: &Secret) -> Result<Zeroizing<Vec<u8>>> {
             deletion_at: millis(*deletion_at),
             owning_service: owning_service.as_deref(),
             primary_region: primary_region.as_deref(),
+            links: ExportedLinks::new(links),
             rotation: rotation.as_deref().map(|rotation| StoredRotation::new(rotation).without_job()),
             policies: policies.iter().collect(),
             versions_made: *versions_made,
@@ -255,6 +260,7 @@ fn decode_head(record: &[u8]) -> Result<Draft, CodecError> {
         deletion_at: stored.deletion_at.map(instant).transpose()?,
         owning_service: stored.owning_service.map(str::to_owned),
         primary_region: stored.primary_region.map(str::to_owned),
+        links: stored.links.read().ok_or(CodecError::Malformed)?,
         rotation,
         policies: AttachedPolicies::from_record(stored.policies).ok_or(CodecError::Malformed)?,
         versions_made: stored.versions_made,
@@ -312,6 +318,23 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::replication::{
+        AccountLink, AccountPrimary, LinkState, Links, RegionLink, ReplicaRestriction, StatusType,
+    };
+
+    fn links() -> Links {
+        let (primary_arn, message) = ("primary".to_owned(), None);
+        Links {
+            regions: vec![RegionLink::moved("eu-west-1".to_owned(), KmsKeyId::parse("alias/app"))],
+            accounts: vec![AccountLink {
+                replica_arn: "replica".to_owned(),
+                role_arn: Some("role".to_owned()),
+                restriction: ReplicaRestriction::NoRestriction,
+                state: LinkState::detached(),
+            }],
+            primary: Some(AccountPrimary { primary_arn, status: StatusType::Pending, message }),
+        }
+    }
 
     fn version() -> Zeroizing<Vec<u8>> {
         let version = Version {
@@ -340,6 +363,7 @@ mod tests {
             deletion_at: None,
             owning_service: None,
             primary_region: None,
+            links: links(),
             rotation: None,
             policies: AttachedPolicies::from_record(vec![("default", "{}"), ("service", "")]).unwrap(),
             versions_made: 1,

@@ -16,10 +16,17 @@ use crate::records::Records;
 use crate::records::codec::Head;
 use crate::records::keys::Family;
 use crate::records::manifest::{Effect, SetHash, Tally};
-use crate::storage::{Backend, BackendError, Stored};
+use crate::storage::{Backend, BackendError, KEY_BYTES_MAX, Stored};
 
 /// Records that are read between two commits.
 const STEP_RECORDS: usize = 128;
+
+/// After every key of what is kept for standbys, which is not counted, and may be most of what there is.
+const AFTER_KEPT: [u8; 1 + KEY_BYTES_MAX] = {
+    let mut key = [u8::MAX; 1 + KEY_BYTES_MAX];
+    key[0] = Family::Change as u8;
+    key
+};
 
 /// A change to a record that the sweep has passed.
 #[derive(Debug)]
@@ -116,10 +123,10 @@ impl Sweep<'_> {
         records.usable()?;
         let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |error| records.failed_read(error);
-        let mut found = records.backend.scan(&[], passed.last.as_deref(), STEP_RECORDS).map_err(failed)?;
-        let is_last = found.len() < STEP_RECORDS;
-        if let Some((key, _)) = found.last() {
-            passed.last = Some(key.clone());
+        let (mut found, last) = scan_counted(&*records.backend, passed.last.as_deref()).map_err(failed)?;
+        let is_last = last.is_none();
+        if let Some(last) = last.or_else(|| found.last().map(|(key, _)| key.clone())) {
+            passed.last = Some(last);
         }
         found.retain(|(key, _)| !is_outside(key));
         let told = std::mem::take(&mut passed.told);
@@ -139,26 +146,45 @@ impl Sweep<'_> {
     }
 }
 
+type Found = Vec<(Vec<u8>, Stored)>;
+
+/// Some records after the one given, without reading what is kept for standbys; and where to go on, unless these are the last.
+fn scan_counted(
+    backend: &dyn Backend,
+    after: Option<&[u8]>,
+) -> std::result::Result<(Found, Option<Vec<u8>>), BackendError> {
+    let is_kept = |(key, _): &(Vec<u8>, Stored)| key.first() == Some(&(Family::Change as u8));
+    if after.is_none() && backend.scan(&[], None, 1)?.first().is_some_and(is_kept) {
+        return Ok((Vec::new(), Some(AFTER_KEPT.to_vec())));
+    }
+    let mut found = backend.scan(&[], after, STEP_RECORDS)?;
+    if let Some(first_kept) = found.iter().position(is_kept) {
+        found.truncate(first_kept);
+        return Ok((found, Some(AFTER_KEPT.to_vec())));
+    }
+    let last = found.last().filter(|_| found.len() >= STEP_RECORDS).map(|(key, _)| key.clone());
+    Ok((found, last))
+}
+
 /// What a backend holds to which nobody writes.
 pub(crate) fn tally_of(backend: &dyn Backend, roots: &Roots) -> std::result::Result<Tally, BackendError> {
     let mut tally = Tally::default();
     let mut last: Option<Vec<u8>> = None;
     loop {
-        let found = backend.scan(&[], last.as_deref(), STEP_RECORDS)?;
+        let (found, next) = scan_counted(backend, last.as_deref())?;
         for (key, value) in found.iter().filter(|(key, _)| !is_outside(key)) {
             tally.add(SetHash::of_record(roots, key, value.as_ref()));
         }
-        let is_last = found.len() < STEP_RECORDS;
-        last = found.into_iter().next_back().map(|(key, _)| key);
-        if is_last {
+        if next.is_none() {
             return Ok(tally);
         }
+        last = next;
     }
 }
 
 /// Whether a record is not among those that are counted.
 pub(crate) fn is_outside(key: &[u8]) -> bool {
-    key == [Family::Head as u8] || key == [Family::Header as u8]
+    key == [Family::Head as u8] || key == [Family::Header as u8] || key.first() == Some(&(Family::Change as u8))
 }
 
 impl Records {

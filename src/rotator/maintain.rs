@@ -5,12 +5,14 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::secret::Secret;
 use crate::records::keys::SecretKey;
+use crate::records::{Loaded, Outcome};
 use crate::rotator::Done;
 use crate::rotator::calls::Caller;
 use crate::store::background::Background;
-use crate::store::maintenance::MaintenanceReport;
+use crate::store::maintenance::{MaintenanceReport, Upkeep};
 use crate::store::{Builder, SecretStore, SecretsManager};
 
 impl SecretStore {
@@ -20,6 +22,8 @@ impl SecretStore {
     ///   whether this has run or not.
     /// * Of secrets with more than 100 versions, unlabelled versions older than 24 hours are removed, oldest first. This
     ///   also happens whenever a version is added.
+    /// * Replicas that are behind, because their turn failed or replication is [`Replication::Deferred`](crate::Replication),
+    ///   are brought up to date.
     /// * Secrets whose rotation is due are rotated, in the order in which they are due and as many at a time as
     ///   [`Builder::rotation_workers`](crate::Builder::rotation_workers) says. This returns when each of them was tried once.
     ///
@@ -79,27 +83,55 @@ impl Builder {
 impl SecretsManager {
     /// See [`SecretStore::maintain`].
     fn maintain_store(&self) -> Result<MaintenanceReport> {
-        let settings = self.settings().rotation.clone();
-        let mut callers: Vec<Caller> = Vec::new();
-        self.maintain_records(|keys, report| {
-            let workers = settings.workers.min(keys.len());
-            while callers.len() < workers {
-                callers.push(Caller::new(settings.timeout));
+        self.maintain_records(&mut Attendant { store: self, callers: Vec::new() })
+    }
+}
+
+/// Does what is due with the means of a handle.
+struct Attendant<'a> {
+    store: &'a SecretsManager,
+    callers: Vec<Caller>,
+}
+
+impl Upkeep for Attendant<'_> {
+    fn commit(&self, old: &Loaded, new: &Secret) -> Result<Outcome> {
+        self.store.commit_following(old, new, self.store.settings().replication.mode)
+    }
+
+    fn replicate(&self, key: &SecretKey, report: &mut MaintenanceReport) -> Result<()> {
+        match self.store.replicate(key) {
+            Ok(Some(true)) => report.replicated_secrets += 1,
+            Ok(Some(false)) => report.failed_replications += 1,
+            Ok(None) => {}
+            // One secret does not keep the others from being attended to.
+            Err(error) if matches!(error.kind(), ErrorKind::LimitExceeded | ErrorKind::Contended) => {
+                report.failed_replications += 1;
             }
-            let round = Round { store: self, keys: &keys, next: AtomicUsize::new(0), state: Mutex::default() };
-            match callers.get_mut(..workers).unwrap_or_default() {
-                [] => {}
-                [caller] => round.work(caller),
-                [own, others @ ..] => thread::scope(|scope| {
-                    for caller in others {
-                        // Fewer at a time where the system has no more threads to give.
-                        let _ = thread::Builder::new().spawn_scoped(scope, || round.work(caller));
-                    }
-                    round.work(own);
-                }),
-            }
-            round.finish(report)
-        })
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn rotate(&mut self, keys: Vec<SecretKey>, report: &mut MaintenanceReport) -> Result<()> {
+        let Self { store, callers } = self;
+        let settings = &store.settings().rotation;
+        let workers = settings.workers.min(keys.len());
+        while callers.len() < workers {
+            callers.push(Caller::new(settings.timeout));
+        }
+        let round = Round { store, keys: &keys, next: AtomicUsize::new(0), state: Mutex::default() };
+        match callers.get_mut(..workers).unwrap_or_default() {
+            [] => {}
+            [caller] => round.work(caller),
+            [own, others @ ..] => thread::scope(|scope| {
+                for caller in others {
+                    // Fewer at a time where the system has no more threads to give.
+                    let _ = thread::Builder::new().spawn_scoped(scope, || round.work(caller));
+                }
+                round.work(own);
+            }),
+        }
+        round.finish(report)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::model::value::{SecretString, SecretValue};
 use crate::model::version::{Version, VersionId};
 use crate::observe::rotation::RotationEventKind;
 use crate::records::keys::SecretKey;
-use crate::records::{Loaded, Outcome, SecretChange};
+use crate::records::{Loaded, Outcome};
 use crate::rotator::calls::Caller;
 use crate::run::{KeyWork, Moment, Operation, Plan, Verdict};
 use crate::store::rotation::RotatingNow;
@@ -156,8 +156,7 @@ impl SecretsManager {
     }
 
     fn store_rotation(&self, old: &Loaded, secret: &Secret) -> Result<Outcome> {
-        let change = SecretChange { key: &old.key, old: Some(old), new: Some(secret), sealed: &[], quota: None };
-        self.records().commit(&change)
+        self.commit_following(old, secret, self.settings().replication.mode)
     }
 }
 

@@ -53,6 +53,14 @@ impl SecretsManager {
         self.require(caller, access, &Target::secret(secret, id), &policies)
     }
 
+    /// Whether the caller may do something with a secret that the request does not name.
+    pub(crate) fn may(&self, access: &Access<'_>, secret: &Secret) -> Result<bool> {
+        let Some(caller) = self.caller() else { return Ok(true) };
+        let policies = self.resource_policies(secret)?;
+        let id = SecretId::Name(secret.name.clone());
+        Ok(self.require(caller, access, &Target::secret(secret, &id), &policies).is_ok())
+    }
+
     /// Refuses what the caller may not do, where it is about no secret.
     pub(crate) fn authorize_call(&self, access: &Access<'_>) -> Result<()> {
         let Some(caller) = self.caller() else { return Ok(()) };
@@ -64,11 +72,16 @@ impl SecretsManager {
         let Some(caller) = self.caller() else { return Ok(()) };
         let target = Target::absent(self.tenant(), name);
         self.require(caller, access, &target, &[])?;
-        match access.request_tags {
-            // To attach tags is an action of its own.
-            Some(_) => self.require(caller, &Access { action: "TagResource", ..*access }, &target, &[]),
-            None => Ok(()),
+        // What belongs to the same request and is an action of its own.
+        let others = [
+            ("TagResource", access.request_tags.is_some()),
+            ("ReplicateSecretToRegions", access.replica_regions.is_some()),
+            ("PutResourcePolicy", access.is_cross_account_replica),
+        ];
+        for (action, _) in others.into_iter().filter(|(_, is_asked)| *is_asked) {
+            self.require(caller, &Access { action, ..*access }, &target, &[])?;
         }
+        Ok(())
     }
 
     /// Refuses to tell a caller that a secret of another account is not there. In their own account they are told, unless
@@ -133,6 +146,15 @@ impl SecretsManager {
         self.require(caller, &Access::to("lambda:InvokeFunction"), &target, &[])
     }
 
+    /// Refuses to have a role assumed for somebody who may not pass it.
+    pub(crate) fn authorize_role(&self, role_arn: &str) -> Result<()> {
+        let Some(caller) = self.caller() else { return Ok(()) };
+        let account = role_arn.split(':').nth(4).unwrap_or_default();
+        let tenant = Tenant::parse(account, self.region()).map_or(Cow::Borrowed(&**self.tenant()), Cow::Owned);
+        let target = Target { named: Some(role_arn), arn: Some(Cow::Borrowed(role_arn)), tenant, secret: None };
+        self.require(caller, &Access::to("iam:PassRole"), &target, &[])
+    }
+
     /// Whether the caller could change the policy of a secret, and no longer if it were this one; or, where they are of another
     /// account or there is no caller, its own account never again, wherever it called from.
     pub(crate) fn is_locked_out(
@@ -178,6 +200,14 @@ impl SecretsManager {
         Err(Error::invalid_request(
             "You can't access a secret from a different AWS account if you encrypt the secret with the default KMS service key.",
         ))
+    }
+
+    /// Refuses what only the account of a secret may do, whatever its policy says.
+    pub(crate) fn require_own(&self, secret: &Secret) -> Result<()> {
+        if *secret.tenant == **self.tenant() {
+            return Ok(());
+        }
+        Err(Error::invalid_request("You must call this operation from the account that owns the primary secret."))
     }
 
     fn is_of_own_account(&self, caller: &Caller, tenant: &Tenant) -> bool {

@@ -1,5 +1,6 @@
 //! Opening or making a store: the settings, and the steps.
 
+mod again;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -14,7 +15,6 @@ use crate::envelope::root::{RootKeys, Roots};
 use crate::envelope::{Envelope, new_root, open_root, unopened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::limits as lim;
-use crate::model::rotation::attempts::Retries;
 use crate::model::tenant::Tenant;
 use crate::model::version::{KeyRole, KmsKeyId};
 use crate::observe::{Observer, Observers};
@@ -27,6 +27,7 @@ use crate::storage::sled::SledBackend;
 use crate::storage::{Backend, Durability};
 use crate::store::background::Background;
 use crate::store::directory::{Directory, Found};
+use crate::store::replication::ReplicationSettings;
 use crate::store::rotation::{Functions, Rotating};
 use crate::store::{Inner, RotationSettings, SecretStore, Settings, StoredHeader};
 
@@ -36,13 +37,6 @@ const DEFAULT_ACCOUNT: &str = "000000000000";
 const DEFAULT_REGION: &str = "us-east-1";
 /// sled's page cache, unless the builder says otherwise.
 const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Attempts of a rotation in one window, unless the builder says otherwise.
-const ATTEMPTS: u32 = 5;
-/// Time between the first and the second, unless the builder says otherwise.
-const PAUSE: TimeDelta = TimeDelta::minutes(1);
-/// How long a rotation function may take for one step, unless the builder says otherwise. Lambda's own limit.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Generation of the root key of a new store.
 const FIRST_GENERATION: u32 = 1;
@@ -142,12 +136,8 @@ impl Builder {
                 require_client_request_token: false,
                 versions_max: lim::VERSIONS_MAX_DEFAULT,
                 secrets_max: lim::SECRETS_MAX_DEFAULT,
-                rotation: RotationSettings {
-                    retries: Retries { attempts: ATTEMPTS, pause: PAUSE },
-                    timeout: Some(FUNCTION_TIMEOUT),
-                    workers: 1,
-                    is_inline: false,
-                },
+                rotation: RotationSettings::default(),
+                replication: ReplicationSettings::default(),
             },
             functions: Functions::default(),
             background: None,
@@ -432,7 +422,7 @@ impl Builder {
 pub(super) struct Maker {
     pub(super) provider: Arc<dyn KeyProvider>,
     pub(super) entropy: Arc<dyn Entropy>,
-    is_test_only: bool,
+    pub(super) is_test_only: bool,
     pub(super) mode: OpenMode,
     durability: Durability,
     root_key_id: Option<KmsKeyId>,
@@ -497,7 +487,7 @@ impl Maker {
             found => {
                 self.require_may_create()?;
                 let first_epoch = self.first_epoch()?;
-                let (header, roots) = self.new_header()?;
+                let (header, roots) = self.new_header(random_uuid(&*self.entropy)?)?;
                 // Only now, when the keys for a new store are at hand.
                 if let Found::Store(bytes) = &found {
                     match Header::read(bytes) {
@@ -560,7 +550,7 @@ impl Maker {
                 }
                 self.require_may_create()?;
                 let first_epoch = self.first_epoch()?;
-                let (header, roots) = self.new_header()?;
+                let (header, roots) = self.new_header(random_uuid(&*self.entropy)?)?;
                 let stored = header.encode(&roots.newest.header);
                 let head = Head { epoch: first_epoch, ..Head::default() };
                 let parts = self.parts(backend, &roots, header.store, self.anchors(None));
@@ -620,9 +610,8 @@ impl Maker {
         Ok(())
     }
 
-    fn new_header(&self) -> Result<(Header, Roots)> {
+    pub(super) fn new_header(&self, store: Uuid) -> Result<(Header, Roots)> {
         let requested = self.root_key_id.clone().unwrap_or_default();
-        let store = random_uuid(&*self.entropy)?;
         let instance = random_uuid(&*self.entropy)?;
         let (root, wrapped) = new_root(&*self.provider, &*self.entropy, &self.tenant, &requested, &store)?;
         let flags = if self.is_test_only { TEST_ONLY } else { 0 };

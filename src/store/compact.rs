@@ -36,6 +36,9 @@ impl Builder {
     /// step: a crash leaves the old files or the new ones. For the time of the copy it takes the space of both.
     /// [`mode`](Self::mode) does not matter.
     ///
+    /// What is kept for standbys is live too: a store that [keeps changes](crate::SecretStore::keep_changes) has what was
+    /// deleted or replaced there for as many commits as it keeps.
+    ///
     /// # Errors
     ///
     /// As for [`open`](Self::open). [`ErrorKind::Configuration`]: the store is not in a directory.
@@ -110,6 +113,20 @@ fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &
         }
     }
     meter.finish();
+    // What is kept for standbys is not counted, and is checked by whoever reads it.
+    let mut after = None;
+    loop {
+        let kept = records.feed_records(after.as_deref())?;
+        let Some((last, _)) = kept.last() else { break };
+        after = Some(last.clone());
+        for (key, value) in kept {
+            batch.put(key, value);
+            if batch.bytes() >= BATCH_BYTES {
+                fresh.commit(&std::mem::take(&mut batch), Durability::Eventual).map_err(storage)?;
+            }
+        }
+    }
+    fresh.commit(&batch, Durability::Eventual).map_err(storage)?;
     if let Some(what) = disagreement(&head, sweep.tally()) {
         fresh.close().map_err(storage)?;
         return Err(Error::corrupted(format!("{what}; the store was left as it was")));

@@ -9,9 +9,11 @@ mod keys;
 pub(crate) mod maintenance;
 mod portable;
 mod progress;
+pub(crate) mod replication;
 pub(crate) mod rotation;
 mod salvage;
 mod seal;
+mod standby;
 mod verify;
 
 use std::path::Path;
@@ -32,13 +34,14 @@ use crate::model::tenant::Tenant;
 use crate::model::version::KmsKeyId;
 use crate::observe::Observers;
 use crate::records::header::Header;
-use crate::records::keys::SecretKey;
 use crate::records::{Closed, Records};
 use crate::storage::Backend;
 use crate::storage::memory::MemoryBackend;
 use crate::store::background::Alarm;
 use crate::store::builder::Place;
 use crate::store::directory::Directory;
+use crate::store::maintenance::Upkeep;
+use crate::store::replication::ReplicationSettings;
 use crate::store::rotation::{Functions, Rotating};
 use crate::time::{Timestamp, to_millis};
 
@@ -54,8 +57,11 @@ pub use crate::store::portable::{
     ConflictReason, ExportOptions, ExportReport, ImportConflict, ImportOptions, ImportReport, SkippedSecret,
 };
 pub use crate::store::progress::Progress;
+pub use crate::store::replication::Replication;
 pub use crate::store::rotation::{RotationCall, RotationError, RotationFunction, RotationStep};
 pub use crate::store::salvage::SalvageReport;
+pub use crate::store::standby::link::{ReplicationLink, ReplicationReport, StandbyDirectory};
+pub use crate::store::standby::{StandbyState, StandbyStatus};
 pub use crate::store::verify::{Finding, FindingKind, VerifyOptions, VerifyReport};
 
 /// An open store: it owns the files, the keys, the clock and the source of randomness.
@@ -144,6 +150,7 @@ pub(crate) struct Settings {
     pub(crate) versions_max: usize,
     pub(crate) secrets_max: u64,
     pub(crate) rotation: RotationSettings,
+    pub(crate) replication: ReplicationSettings,
 }
 
 /// How rotations are carried out.
@@ -462,11 +469,8 @@ impl SecretsManager {
     }
 
     /// Does what is due in the whole store. See [`Inner::maintain`].
-    pub(crate) fn maintain_records(
-        &self,
-        rotate: impl FnMut(Vec<SecretKey>, &mut MaintenanceReport) -> Result<()>,
-    ) -> Result<MaintenanceReport> {
-        self.inner.maintain(rotate)
+    pub(crate) fn maintain_records(&self, upkeep: &mut impl Upkeep) -> Result<MaintenanceReport> {
+        self.inner.maintain(upkeep)
     }
 
     pub(crate) fn rotating(&self) -> &Rotating {

@@ -13,7 +13,7 @@ use crate::model::rotation::attempts::Retries;
 use crate::model::secret::Secret;
 use crate::model::value::SecretString;
 use crate::store::background::Background;
-use crate::store::{Builder, SecretsManager};
+use crate::store::{Builder, RotationSettings, SecretsManager};
 
 /// A rotation function: what the service runs as a Lambda function, here in process.
 ///
@@ -223,6 +223,20 @@ impl From<&str> for RotationError {
 impl From<String> for RotationError {
     fn from(reason: String) -> Self {
         Self::new(reason)
+    }
+}
+
+/// Attempts of a rotation in one window, unless the builder says otherwise.
+const ATTEMPTS: u32 = 5;
+/// Time between the first and the second, unless the builder says otherwise.
+const PAUSE: TimeDelta = TimeDelta::minutes(1);
+/// How long a rotation function may take for one step, unless the builder says otherwise. Lambda's own limit.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+impl Default for RotationSettings {
+    fn default() -> Self {
+        let retries = Retries { attempts: ATTEMPTS, pause: PAUSE };
+        Self { retries, timeout: Some(FUNCTION_TIMEOUT), workers: 1, is_inline: false }
     }
 }
 

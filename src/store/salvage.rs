@@ -24,6 +24,7 @@ use crate::model::version::VersionId;
 use crate::records::anchor::{AnchorFile, Anchors};
 use crate::records::codec::Head;
 use crate::records::dump::{self, Dump};
+use crate::records::feed::follow::Stage;
 use crate::records::header::Header;
 use crate::records::keys::{self, Family, SecretKey};
 use crate::records::manifest::{SetHash, Tally};
@@ -107,7 +108,8 @@ impl Builder {
     ///
     /// Of every secret the newest record that authenticates is taken, with every version whose value authenticates; the
     /// rest is listed in the report. Where the newest records are lost, secrets may be older than they were. If what is
-    /// left is exactly what was acknowledged, the report says so. Commits of the new store are numbered far above those of
+    /// left is exactly what was acknowledged, the report says so. Of a standby that was not promoted it never does: the new
+    /// store is an ordinary one. Commits of the new store are numbered far above those of
     /// the old one.
     ///
     /// `reader` is a command that calls [`SecretStore::read_engine_files`] with the two paths that it is given as its last
@@ -333,6 +335,9 @@ impl Salvage<'_> {
                 format!("the newest is number {}, and number {} was acknowledged", report.epoch, report.expected_epoch);
             findings.add(FindingKind::SetHash, "commits", text);
         }
+        if let Some(what) = self.standby(&records, of(Family::Standby), view) {
+            findings.add(FindingKind::Store, "standby", what);
+        }
         let values = of(Family::Version).count() as u64;
         if values > report.versions {
             let text = format!("{} are left that belong to no secret that is here", values - report.versions);
@@ -356,6 +361,31 @@ impl Salvage<'_> {
         report.is_whole &= findings.total == 0;
         (report.findings, report.findings_total) = (findings.list, findings.total);
         Ok(records)
+    }
+
+    /// What is to be said of a store that followed another one, which the new one does not.
+    fn standby<'k>(
+        &self,
+        records: &Records,
+        keys: impl Iterator<Item = &'k Vec<u8>>,
+        view: View,
+    ) -> Option<&'static str> {
+        let mut newest = None;
+        for key in keys {
+            let Some(root) = keys::mark(key).and_then(|mark| self.roots.of_mark(mark)) else { continue };
+            let record = |value| StoredRecord { stored: Stored::new(value), root: Arc::clone(root) };
+            let stages =
+                self.found.values(key, view).into_iter().map(|value| records.stage_of(key, &record(value)).ok());
+            newest = stages.max_by_key(|found| found.map(|(revision, _)| revision)).or(newest);
+        }
+        match newest? {
+            Some((_, Stage::Promoted)) => None,
+            Some((_, Stage::Following)) => Some("it was a standby, and the new store follows nobody"),
+            Some((_, Stage::Copying { .. } | Stage::CatchingUp { .. })) => {
+                Some("it was a standby that was being filled: what it held was never all that the other store had")
+            }
+            None => Some("it was a standby once, and how far it was cannot be read"),
+        }
     }
 
     /// The newest record of a secret that authenticates.

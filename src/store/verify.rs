@@ -180,7 +180,8 @@ impl SecretStore {
     /// # Errors
     ///
     /// [`ErrorKind::Storage`], [`ErrorKind::Poisoned`], [`ErrorKind::Closed`]: it could not be read. Damage is no error but a
-    /// finding.
+    /// finding. [`ErrorKind::Replication`] with [`StillSeeding`](crate::ReplicationFault::StillSeeding): it is a standby that is
+    /// being filled, so that its secrets are of different commits and nobody can say what it should hold.
     ///
     /// ```
     /// # use strongroom::{SecretStore, StaticKey, VerifyOptions};
@@ -208,10 +209,13 @@ impl Builder {
         let directory = self.directory();
         let inspection = self.mode(OpenMode::OpenExisting).check_records(CheckRecords::Never).inspection();
         let checked = match inspection.open() {
-            Ok(store) => {
-                let verified = store.verify(options, progress);
-                verified.and_then(|report| store.inner.close_inspected().map(|()| report))
-            }
+            Ok(store) => match store.verify(options, progress) {
+                // It is not to be verified now, and its files are to be as they were.
+                Err(error) if matches!(error.kind(), ErrorKind::Replication(_)) => {
+                    store.inner.close_inspected().and(Err(error))
+                }
+                verified => verified.and_then(|report| store.inner.close_inspected().map(|()| report)),
+            },
             Err(error) => Err(error),
         };
         match checked {
@@ -273,8 +277,10 @@ struct Counts {
 impl Inner {
     fn verify(&self, options: VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport> {
         let mut report = VerifyReport::default();
-        self.verify_files(&mut report)?;
         let records = &self.records;
+        records.usable()?;
+        records.readable()?;
+        self.verify_files(&mut report)?;
         let _steady = self.steady();
         let begin = records.head();
         let mut meter = Meter::new("verifying records", begin.records, progress);
@@ -295,6 +301,11 @@ impl Inner {
                         verify_due(records, key, stored, &mut report)?;
                     }
                     Some(&family) if family == Family::Version as u8 => counts.versions += 1,
+                    Some(&family) if family == Family::Standby as u8 => {
+                        if let Err(error) = records.check_followed(key, stored) {
+                            report.add(FindingKind::Record, hexadecimal(key), error.to_string());
+                        }
+                    }
                     Some(&family) if family == Family::Job as u8 => {
                         if let Err(error) = records.check_job(key, stored) {
                             report.add(FindingKind::Record, hexadecimal(key), error.to_string());

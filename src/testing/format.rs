@@ -104,6 +104,12 @@ pub fn rotation_key(index: &[u8; 32], generation: u32, at: Timestamp, secret: &[
     Some(keys::due(&index_key(index, generation), at, Task::Rotate, &SecretKey::from_bytes(secret)?))
 }
 
+/// Where the due entry of a replication is stored. `None` if the key is not that of a secret.
+#[must_use]
+pub fn replication_key(index: &[u8; 32], generation: u32, at: Timestamp, secret: &[u8]) -> Option<Vec<u8>> {
+    Some(keys::due(&index_key(index, generation), at, Task::Replicate, &SecretKey::from_bytes(secret)?))
+}
+
 /// Where a re-encryption keeps how far it has come.
 #[must_use]
 pub fn reencryption_key(index: &[u8; 32], generation: u32) -> Vec<u8> {

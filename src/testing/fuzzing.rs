@@ -4,6 +4,7 @@
 //! be able to take anything all the same.
 
 use crate::records::codec::{self, CodecError, Cursor};
+use crate::records::feed;
 
 /// The kinds of records that are decoded: secrets, the head of the store, due entries, what page tokens
 /// remember, and how far a long operation has come.
@@ -34,6 +35,15 @@ pub fn encode_again(kind: &str, bytes: &[u8]) -> Option<Vec<u8>> {
         "job" => again(bytes, codec::decode_job, codec::encode_job),
         _ => None,
     }
+}
+
+/// What is decoded of the feed of a store, and of what travels to its standby.
+pub const FEED_KINDS: [&str; 7] = feed::DECODED_KINDS;
+
+/// Whether the bytes are of this kind. No bytes are of an unknown kind.
+#[must_use]
+pub fn decode_feed(kind: &str, bytes: &[u8]) -> bool {
+    feed::is_decoded(kind, bytes)
 }
 
 fn again<T: PartialEq>(

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use strongroom::{
     DescribeSecretRequest, DescribeSecretResponse, ExportOptions, GetResourcePolicyRequest, GetSecretValueRequest,
     ListResourcePoliciesRequest, ListSecretVersionIdsRequest, ListSecretsRequest, RestoreSecretRequest, RotationStatus,
-    SecretStore, SecretVersionsListEntry, SecretsManager, Tag, Timestamp,
+    SecretStore, SecretVersionsListEntry, SecretsManager, StatusType, Tag, Timestamp,
 };
 
 use crate::fixture::Hex;
@@ -34,6 +34,10 @@ pub(crate) struct Secret {
     pub(crate) owning_service: Option<String>,
     pub(crate) primary_region: Option<String>,
     pub(crate) rotation: Option<Rotation>,
+    /// In the order in which they were asked for.
+    pub(crate) replica_regions: Vec<RegionReplica>,
+    pub(crate) account_replicas: Vec<AccountReplica>,
+    pub(crate) account_primary: Option<AccountPrimary>,
     /// Names and documents, as they are listed.
     pub(crate) policies: Vec<(String, String)>,
     /// In order of their ids.
@@ -75,6 +79,29 @@ pub(crate) struct Running {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RegionReplica {
+    pub(crate) region: String,
+    pub(crate) kms_key_id: String,
+    pub(crate) status: String,
+    pub(crate) message: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AccountReplica {
+    pub(crate) arn: String,
+    pub(crate) role: Option<String>,
+    pub(crate) status: String,
+    pub(crate) message: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AccountPrimary {
+    pub(crate) arn: String,
+    pub(crate) status: String,
+    pub(crate) message: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Version {
     pub(crate) id: String,
     pub(crate) created: i64,
@@ -94,8 +121,13 @@ pub(crate) enum Value {
 }
 
 /// The accounts and Regions that the stores here use.
-pub(crate) const TENANTS: [(&str, &str); 3] =
-    [("111122223333", "eu-central-1"), ("444455556666", "eu-central-1"), ("444455556666", "us-gov-west-1")];
+pub(crate) const TENANTS: [(&str, &str); 5] = [
+    ("111122223333", "eu-central-1"),
+    ("111122223333", "eu-west-1"),
+    ("111122223333", "eu-west-2"),
+    ("444455556666", "eu-central-1"),
+    ("444455556666", "us-gov-west-1"),
+];
 
 fn millis(at: Timestamp) -> i64 {
     at.timestamp_millis()
@@ -242,9 +274,35 @@ fn policies(manager: &SecretsManager, name: &str) -> strongroom::Result<Vec<(Str
     }
 }
 
+/// What a description tells of replicas.
+fn replication(
+    described: &DescribeSecretResponse,
+) -> (Vec<RegionReplica>, Vec<AccountReplica>, Option<AccountPrimary>) {
+    let status = |status: StatusType| status.as_str().to_owned();
+    let regions = described.replication_status.iter().flatten().map(|told| RegionReplica {
+        region: told.region.clone(),
+        kms_key_id: told.kms_key_id.clone(),
+        status: status(told.status),
+        message: told.status_message.clone(),
+    });
+    let accounts = described.cross_account_replicas.iter().flatten().map(|told| AccountReplica {
+        arn: told.replica_secret_arn.clone(),
+        role: told.replication_role_arn.clone(),
+        status: status(told.replication_status),
+        message: told.status_message.clone(),
+    });
+    let primary = described.cross_account_primary.as_ref().map(|told| AccountPrimary {
+        arn: told.primary_secret_arn.clone(),
+        status: status(told.replication_status),
+        message: told.status_message.clone(),
+    });
+    (regions.collect(), accounts.collect(), primary)
+}
+
 impl Secret {
     pub(crate) fn of(manager: &SecretsManager, name: &str) -> strongroom::Result<Self> {
         let described = manager.describe_secret(DescribeSecretRequest::new(name))?;
+        let (replica_regions, account_replicas, account_primary) = replication(&described);
         let rotation = manager.rotation_status(name)?.map(|status| Rotation::of(&described, status));
         assert_eq!(described.rotation_enabled.is_some(), rotation.is_some());
         let entries = versions(manager, name)?;
@@ -288,6 +346,9 @@ impl Secret {
             owning_service: described.owning_service,
             primary_region: described.primary_region,
             rotation,
+            replica_regions,
+            account_replicas,
+            account_primary,
             policies: policies(manager, name)?,
             versions,
         })

@@ -4,11 +4,11 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use strongroom::testing::{ManualClock, RecordingBackend, SeededEntropy};
 use strongroom::{
-    CancelRotateSecretRequest, CreateSecretRequest, DeleteResourcePolicyRequest, DeleteSecretRequest,
-    DescribeSecretRequest, ErrorKind, ExternalSecretRotationMetadataItem, GetSecretValueRequest,
-    PutResourcePolicyRequest, PutSecretValueRequest, RestoreSecretRequest, RotateSecretRequest, RotationCall,
-    RotationError, RotationFunction, RotationRules, RotationStep, SecretBytes, SecretStore, SecretsManager, StaticKey,
-    Tag, UpdateSecretRequest, UpdateSecretVersionStageRequest,
+    AssociateCrossAccountReplicaRequest, CancelRotateSecretRequest, CreateSecretRequest, DeleteResourcePolicyRequest,
+    DeleteSecretRequest, DescribeSecretRequest, ErrorKind, ExternalSecretRotationMetadataItem, GetSecretValueRequest,
+    PutResourcePolicyRequest, PutSecretValueRequest, ReplicaRegionType, RestoreSecretRequest, RotateSecretRequest,
+    RotationCall, RotationError, RotationFunction, RotationRules, RotationStep, SecretBytes, SecretStore,
+    SecretsManager, StaticKey, Tag, UpdateSecretRequest, UpdateSecretVersionStageRequest,
 };
 
 use crate::contents::{Contents, Secret, Value, Version};
@@ -137,6 +137,27 @@ fn write(clock: &ManualClock, store: &SecretStore) -> strongroom::Result<()> {
         let other = store.secrets_manager(account, region)?;
         other.create_secret(CreateSecretRequest::new("db/main").secret_string(format!("{account} {region}")))?;
     }
+    replicate(clock, store, &main)
+}
+
+/// A secret with a replica, one that cannot be made, and one in another account; and a replica that waits for its primary.
+fn replicate(clock: &ManualClock, store: &SecretStore, main: &SecretsManager) -> strongroom::Result<()> {
+    let tick = || clock.advance(TimeDelta::milliseconds(1001));
+    let in_the_way = store.secrets_manager("111122223333", "eu-west-2")?;
+    in_the_way.create_secret(CreateSecretRequest::new("replicated").secret_string("somebody else's"))?;
+    let create = CreateSecretRequest::new("replicated").client_request_token(id(400)).secret_string("first");
+    let regions = [ReplicaRegionType::new("eu-west-1").kms_key_id("alias/other"), ReplicaRegionType::new("eu-west-2")];
+    let primary = main.create_secret(create.add_replica_regions(regions))?.arn;
+    tick();
+
+    let other = store.secrets_manager("444455556666", "eu-central-1")?;
+    let replica = |name: &str| CreateSecretRequest::new(name).kms_key_id("alias/shared");
+    let copy = other.create_secret(replica("copied").cross_account_primary_arn(primary.as_str()))?.arn;
+    other.create_secret(replica("waiting").cross_account_primary_arn(primary.as_str()))?;
+    let associate = AssociateCrossAccountReplicaRequest::new("replicated", copy).replica_restriction("NoRestriction");
+    main.associate_cross_account_replica(associate.replication_role_arn("arn:aws:iam::111122223333:role/replicates"))?;
+    tick();
+    main.put_secret_value(PutSecretValueRequest::new("replicated", "second").client_request_token(id(401)))?;
     Ok(())
 }
 
@@ -284,7 +305,7 @@ fn the_golden_store_holds_what_its_story_says() {
     let text = |text: &str| Some(Value::Text(text.to_owned()));
     let day = NOW / 86_400_000 * 86_400_000;
 
-    assert_eq!(expected.secrets.len(), 20);
+    assert_eq!(expected.secrets.len(), 25);
     assert_eq!(version("db/main", 1).value, text("first"));
     assert_eq!(version("db/main", 1).stages, Vec::<String>::new(), "deprecated");
     assert_eq!(version("db/main", 1).last_accessed, Some(day));
@@ -322,8 +343,9 @@ fn the_golden_store_holds_what_its_story_says() {
     let has_none = |name: &str| find(name).policies.is_empty();
     assert!(has_none("binary") && has_none("scheduled-later") && has_none("described"));
     for (account, region) in [("444455556666", "eu-central-1"), ("444455556666", "us-gov-west-1")] {
-        let other = expected.secrets.iter().find(|s| s.account == account && s.region == region).unwrap();
-        assert_eq!((other.name.as_str(), &other.versions[0].value), ("db/main", &text(&format!("{account} {region}"))));
+        let is_other = |s: &&Secret| s.account == account && s.region == region && s.name == "db/main";
+        let other = expected.secrets.iter().find(is_other).unwrap();
+        assert_eq!(other.versions[0].value, text(&format!("{account} {region}")));
     }
 }
 
@@ -373,6 +395,50 @@ fn the_secrets_of_the_golden_store_are_in_every_state_of_a_rotation() {
         let pending = secret.versions.iter().find(|version| version.id == id(number + 1)).unwrap();
         assert_eq!((pending.stages.as_slice(), &pending.value), (["AWSPENDING".to_owned()].as_slice(), &None));
     }
+}
+
+/// The same of the secret that has replicas.
+#[test]
+fn the_replicas_of_the_golden_store_have_what_their_primary_has_and_one_cannot_be_made() {
+    let (_, expected) = golden();
+    let find = |account: &str, region: &str, name: &str| {
+        expected.secrets.iter().find(|s| (&*s.account, &*s.region, &*s.name) == (account, region, name)).unwrap()
+    };
+    let primary = find("111122223333", "eu-central-1", "replicated");
+    let shown: Vec<_> = primary.replica_regions.iter().map(|r| (&*r.region, &*r.kms_key_id, &*r.status)).collect();
+    let default = "alias/aws/secretsmanager";
+    assert_eq!(shown, [("eu-west-1", "alias/other", "InSync"), ("eu-west-2", default, "Failed")]);
+    let message = primary.replica_regions[1].message.as_deref();
+    assert_eq!(message, Some("Replication failed: Secret name replicated already exists in region eu-west-2."));
+    let [copied] = primary.account_replicas.as_slice() else { panic!("{:?}", primary.account_replicas) };
+    assert_eq!((copied.status.as_str(), &copied.message), ("InSync", &None));
+    assert_eq!(copied.role.as_deref(), Some("arn:aws:iam::111122223333:role/replicates"));
+
+    let replica = find("111122223333", "eu-west-1", "replicated");
+    assert_eq!(replica.arn, primary.arn.replace("eu-central-1", "eu-west-1"));
+    assert_eq!(replica.primary_region.as_deref(), Some("eu-central-1"));
+    let copy = find("444455556666", "eu-central-1", "copied");
+    assert_eq!(copy.arn, copied.arn);
+    let follows = |secret: &Secret| secret.account_primary.as_ref().map(|p| (p.arn.clone(), p.status.clone())).unwrap();
+    assert_eq!(follows(copy), (primary.arn.clone(), "InSync".to_owned()));
+    let waiting = find("444455556666", "eu-central-1", "waiting");
+    assert_eq!((follows(waiting), waiting.versions.len()), ((primary.arn.clone(), "Pending".to_owned()), 0));
+
+    for (secret, key) in [(primary, "DefaultEncryptionKey"), (replica, "alias/other"), (copy, "alias/shared")] {
+        for (number, text, stage) in [(400, "first", "AWSPREVIOUS"), (401, "second", "AWSCURRENT")] {
+            let version = secret.versions.iter().find(|version| version.id == id(number)).unwrap();
+            let what = format!("{} {}", secret.account, secret.region);
+            assert_eq!(version.value, Some(Value::Text(text.to_owned())), "{what}");
+            assert_eq!(
+                (version.stages.as_slice(), version.kms_key_ids.as_slice()),
+                ([stage.to_owned()].as_slice(), [key.to_owned()].as_slice()),
+                "{what}"
+            );
+        }
+    }
+    let other = find("111122223333", "eu-west-2", "replicated");
+    assert_eq!(other.versions[0].value, Some(Value::Text("somebody else's".to_owned())));
+    assert_eq!(other.primary_region, None);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(crate) fn mark_at(key: &[u8]) -> usize {
 
 /// Whether a record counts in the set hash.
 pub(crate) fn is_counted(key: &[u8]) -> bool {
-    !matches!(key, b"h" | b"m")
+    !matches!(key, b"h" | b"m") && key[0] != b'c'
 }
 
 /// The body of a header, without what is around it.

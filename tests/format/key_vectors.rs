@@ -77,6 +77,7 @@ enum StorageKey {
     Version { uid: Hex, version_id: String, key: Hex },
     Purge { at: i64, secret: Hex, key: Hex },
     Rotation { at: i64, secret: Hex, key: Hex },
+    Replication { at: i64, secret: Hex, key: Hex },
     Job { key: Hex },
 }
 
@@ -249,7 +250,7 @@ fn keys_of_records_of_several_generations() {
     assert_eq!(groups.len(), 4);
     for (StorageKeys { generation, index_key, rows }, mark) in groups.into_iter().zip([1, 255, 0, 0]) {
         let index = index_key.array();
-        assert_eq!(rows.len(), 17);
+        assert_eq!(rows.len(), 18);
         for row in rows {
             let (made, key) = match row {
                 StorageKey::Secret { account, region, name, key } => {
@@ -263,6 +264,9 @@ fn keys_of_records_of_several_generations() {
                 }
                 StorageKey::Rotation { at: millis, secret, key } => {
                     (format::rotation_key(&index, generation, at(millis), &secret).unwrap(), key)
+                }
+                StorageKey::Replication { at: millis, secret, key } => {
+                    (format::replication_key(&index, generation, at(millis), &secret).unwrap(), key)
                 }
                 StorageKey::Job { key } => (format::reencryption_key(&index, generation), key),
             };
@@ -400,7 +404,7 @@ fn what_a_long_operation_remembers() {
 #[test]
 fn secrets_are_written_as_the_script_writes_them() {
     let secrets = vectors().secrets;
-    for (prefix, count) in [("rotates/", 6), ("governed/", 3)] {
+    for (prefix, count) in [("rotates/", 6), ("governed/", 3), ("replicated/", 6)] {
         assert_eq!(secrets.iter().filter(|secret| secret.name.starts_with(prefix)).count(), count, "{prefix}");
     }
     for Secret { name, plain } in secrets {

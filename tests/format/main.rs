@@ -10,6 +10,7 @@
 
 mod anchor;
 mod changed_records;
+mod changes;
 mod contents;
 mod external_anchor;
 mod fixture;
@@ -20,6 +21,7 @@ mod header;
 mod insider;
 mod key_vectors;
 mod policies;
+mod replication;
 mod rotating;
 mod rotation;
 mod script;

@@ -26,8 +26,8 @@ fn the_script_decrypts_every_record_of_the_golden_store() {
     let golden = path("v1/golden.json");
     let Some(said) = run(&["--verify-golden", golden.to_str().unwrap()]) else { return };
     let said = said.unwrap();
-    let summary = "159 records, 20 secrets, 130 values, 132 wrapped data keys, 2 purge, 1 remove versions, 6 rotate, 0 jobs, \
-         159 of generation 1\nas expected\n";
+    let summary = "171 records, 25 secrets, 137 values, 139 wrapped data keys, 2 purge, 1 remove versions, 6 rotate, 0 replicate, 0 jobs, \
+         171 of generation 1\nas expected\n";
     assert!(said.ends_with(summary), "{said}");
 }
 

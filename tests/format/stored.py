@@ -1,8 +1,8 @@
 """A whole store: read from a dump of its records, or written for the engine to read."""
 
-import uuid
-
+from cases import NOW, cases
 from forgeries import fixed
+from strongroom_changes import decode_standby, is_kept, read_kept
 from strongroom_files import block_digest, read_anchor, read_store_seal
 from strongroom_format import (
     MAIN,
@@ -37,7 +37,6 @@ from strongroom_format import (
     version_key,
 )
 from strongroom_records import (
-    DAY,
     decode_due,
     decode_head,
     decode_job,
@@ -46,6 +45,7 @@ from strongroom_records import (
     encode_head,
     encode_job,
     encode_secret,
+    replication_due,
     rotation_due,
     versions_due,
 )
@@ -90,6 +90,9 @@ class Store:
         revision = reader.number(8)
         ad = record_ad(self.id, key, revision)
         return revision, unseal(self.key(self.generation_of(key), "root/metadata"), "metadata", ad, reader.rest())
+
+    def epoch(self):
+        return Reader(self.records[b"h"]).number(8)
 
     def head(self):
         reader = Reader(self.take(b"h"))
@@ -157,7 +160,24 @@ def as_expected(secret, versions):
     out = {member: secret[member] for member in same}
     out |= {"last_changed": secret["changed"], "last_accessed": secret["accessed"], "deleted": secret["deletion"]}
     out |= {"owning_service": secret["owner"], "primary_region": secret["primary"], "versions": versions}
-    return out | {"rotation": rotation_as_expected(secret["rotation"]), "policies": secret["policies"]}
+    out |= {"rotation": rotation_as_expected(secret["rotation"]), "policies": secret["policies"]}
+    return out | links_as_expected(secret["links"])
+
+
+def links_as_expected(links):
+    """What a description tells of replicas."""
+
+    def told(of):
+        return {"status": of["status"], "message": of["message"]}
+
+    regions = [
+        {"region": link["region"], "kms_key_id": link["kms_key_id"] or "alias/aws/secretsmanager"} | told(link["state"])
+        for link in links["regions"]
+    ]
+    accounts = [
+        {"arn": link["replica"], "role": link["role"]} | told(link["state"]) for link in links["accounts"]
+    ]
+    return {"replica_regions": regions, "account_replicas": accounts, "account_primary": links["primary"]}
 
 
 def rotation_as_expected(rotation):
@@ -184,7 +204,7 @@ def version_as_expected(secret, i, version, value):
 
 def tasks(secret):
     """What has to be done with a secret, and when."""
-    times = zip(TASKS, (secret["deletion"], versions_due(secret), rotation_due(secret)), strict=True)
+    times = zip(TASKS, (secret["deletion"], versions_due(secret), rotation_due(secret), replication_due(secret)), strict=True)
     return {task: at for task, at in times if at is not None}
 
 
@@ -194,7 +214,7 @@ def read_store(dump):
     secrets, counts = [], {"secrets": 0, "values": 0, "wrapped data keys": 0} | {name: 0 for name in TASKS.values()}
     counts |= {"jobs": 0} | {f"of generation {generation}": 0 for generation in sorted(store.roots)}
     for key in store.records:
-        if key not in (b"h", b"m"):
+        if key not in (b"h", b"m") and not is_kept(key):
             counts[f"of generation {store.generation_of(key)}"] += 1
     due, highest = {}, 0
     for key in sorted(store.records):
@@ -238,6 +258,18 @@ def read_store(dump):
             decode_job(plain)
             highest = max(highest, revision)
             counts["jobs"] += 1
+        if key[:1] == b"f":
+            revision, plain = store.metadata(key)
+            counts["standby"] = decode_standby(plain)["stage"]
+            highest = max(highest, revision)
+    kept = read_kept(store)
+    if kept:
+        _, commits = kept
+        if commits and max(commits) != store.epoch():
+            raise Refused("the newest commit is not among those that are kept")
+        pieces = [piece for _, (_, pieces) in sorted(commits.items()) for piece in pieces if piece[0] != "version"]
+        told = {place: secret for _, place, secret in pieces}
+        counts["kept commits"], counts["told secrets"] = len(commits), sum(secret is not None for secret in told.values())
     names = [(secret["account"], secret["region"], secret["name"]) for secret in secrets]
     if len(names) != len(set(names)):
         raise Refused("a secret is there twice")
@@ -281,178 +313,6 @@ def read_closed(directory, kek):
 
 
 # --- Writing --------------------------------------------------------------------------------------------------------
-
-NOW = 1_700_000_000_000
-TODAY = NOW // DAY * DAY
-
-
-def secret(name, account="111122223333", region="eu-central-1", **members):
-    arn = f"arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"
-    default = {"given": None, "provider": "static", "version": "1", "recovery": False}
-    default["arn"] = f"arn:aws:kms:{region}:{account}:alias/aws/secretsmanager"
-    out = {"account": account, "region": region, "uid": fixed(f"uid of {name} {account}", 16), "name": name, "arn": arn}
-    out |= {"description": None, "kms_key_id": None, "type": None, "tags": None, "created": NOW - 5000}
-    out |= {"changed": NOW - 4000, "accessed": None, "deletion": None, "owner": None, "primary": None}
-    out |= {"rotation": None, "policies": []}
-    return out | {"keys": [default], "versions": [], "labels": []} | members
-
-
-def version(number, content=None, **members):
-    id_ = str(uuid.UUID(bytes=fixed(f"version {number}", 16), version=4))
-    return {"id": id_, "created": NOW - 5000 + number, "accessed": None, "content": content} | members
-
-
-FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:rotate"
-
-
-def rotation(rules=None, **members):
-    """One that is enabled and was never carried out. `rules` are days, duration and expression."""
-    out = {"enabled": True, "function": FUNCTION, "rules": None, "metadata": None, "role": None, "rotated": None}
-    out |= {"configured": NOW - 4000, "counts_from": NOW - 4000, "window": None, "next": None, "days": None}
-    if rules:
-        out["rules"] = dict(zip(("days", "duration", "expression"), rules, strict=True))
-    return out | {"running": None} | members
-
-
-def running(of, **members):
-    out = {"version": of["id"], "test": False, "token": str(uuid.UUID(bytes=fixed("rotation token", 16), version=4))}
-    return out | {"attempts": 0, "next": None, "until": None, "failure": None} | members
-
-
-TEXT, BYTES = {"binary": False, "keys": [0]}, {"binary": True, "keys": [0]}
-
-
-def cases():
-    """Secrets with the values of their versions."""
-    other = {"given": "alias/other", "provider": "static", "version": "1", "recovery": False}
-    other["arn"] = "arn:aws:kms:eu-central-1:111122223333:alias/other"
-    lost = {"given": "lost", "provider": "not there", "version": "", "recovery": False}
-    lost["arn"] = "arn:aws:kms:eu-central-1:111122223333:key/lost"
-    recovery = {"given": "alias/recovery", "provider": "static", "version": "1", "recovery": True}
-    recovery["arn"] = "arn:aws:kms:us-east-1:000000000000:alias/recovery"
-    plain = secret("plain", versions=[version(1, TEXT)], labels=[("AWSCURRENT", 0)])
-    keys = [plain["keys"][0], other, lost, recovery]
-    various = [
-        version(4, {"binary": False, "keys": [0]}),
-        version(5, {"binary": True, "keys": [0, 1, 3]}, accessed=TODAY - DAY),
-        version(6, {"binary": False, "keys": [2, 3]}),
-        version(7),
-    ]
-    current = [("AWSCURRENT", 0)]
-    many = [version(10 + i, TEXT) for i in range(60)]
-    return [
-        (plain, ["one"]),
-        (secret("empty"), []),
-        (secret("bytes", versions=[version(2, BYTES)], labels=current), [bytes(range(256))]),
-        (secret("other/tenant", "444455556666", "us-gov-west-1", versions=[version(3, TEXT)], labels=current), ["gov"]),
-        (
-            secret("everything", kms_key_id="alias/other", accessed=TODAY - DAY)
-            | {"tags": [["Name", "x" * 256], ["ключ", ""]]}
-            | {"description": "ü" * 1024, "type": "Partner", "owner": "rds", "primary": "us-west-2", "keys": keys}
-            | {"versions": various, "labels": [("AWSCURRENT", 2), ("AWSPREVIOUS", 1), ("größe", 1), ("AWSPENDING", 3)]},
-            ["deprecated", b"\0" * 252, "the first key is lost", None],
-        ),
-        (
-            secret("scheduled", tags=[], changed=NOW, deletion=NOW + 7 * DAY)
-            | {"versions": [version(8, TEXT)], "labels": current},
-            ["may be restored"],
-        ),
-        (
-            secret("scheduled-too", changed=NOW, deletion=NOW + 30 * DAY, versions=[version(70, TEXT)], labels=current),
-            ["may be restored, too"],
-        ),
-        (
-            secret("many", versions=many, labels=[("AWSPREVIOUS", 58), ("AWSCURRENT", 59)]),
-            [f"value {i}" for i in range(60)],
-        ),
-        (
-            secret("long ago", created=-62_135_596_800_000, changed=-1, versions=[version(9, TEXT, created=-1)])
-            | {"name": "long-ago", "arn": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:long-ago-AbCdEf"}
-            | {"labels": current},
-            ["x" * 4096],
-        ),
-        *rotating(),
-        *governed(),
-    ]
-
-
-def policy(effect, principal, action="secretsmanager:GetSecretValue", before="", after=""):
-    """A document of one statement, with white space of one's choice."""
-    statement = f'{{"Effect": "{effect}", "Principal": {principal}, "Action": "{action}", "Resource": "*"}}'
-    return f'{before}{{"Version": "2012-10-17",{before}"Statement": [{statement}]}}{after}'
-
-
-def governed():
-    """Secrets with policies, with the values of their versions."""
-    current = [("AWSCURRENT", 0)]
-    reader = '{"AWS": "arn:aws:iam::444455556666:role/readers/nightly"}'
-    documents = [
-        ["default", policy("Allow", reader, before=" \t\r\n", after="\n" * 300)],
-        ["CrossAccount", policy("Deny", '"*"', "secretsmanager:Delete*")],
-        ["a-Replica_1", policy("Allow", '{"AWS": "444455556666"}', "secretsmanager:*")],
-    ]
-    sid = '{"Statement": {"Sid": "größer, 秘密", "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}'
-    return [
-        (
-            secret("governed/by-many", policies=documents, versions=[version(90, TEXT)], labels=current),
-            ["who may read it is written down"],
-        ),
-        (secret("governed/by-service", policies=documents[1:2], owner="rds", keys=[]), []),
-        (
-            secret("governed/scheduled", policies=[["default", sid]], changed=NOW, deletion=NOW + 9 * DAY)
-            | {"versions": [version(91, TEXT)], "labels": current},
-            ["may be restored with its policy"],
-        ),
-    ]
-
-
-def rotating():
-    """Secrets that rotate, or did, with the values of their versions."""
-    labels = [("AWSCURRENT", 0), ("AWSPENDING", 1)]
-    whole, waiting, tested = ([version(at, TEXT), version(at + 1)] for at in (80, 82, 84))
-    half = version(87, TEXT)
-    tuesdays, window = (
-        (None, "3h", "cron(0 8 ? * TUE#3 *)"),
-        [TODAY + 7 * DAY + 28_800_000, TODAY + 7 * DAY + 39_600_000],
-    )
-    by_tuesdays = {"window": window, "next": window[1] - 1000, "days": 35}
-    by_days = {"window": [TODAY + DAY, TODAY + 2 * DAY], "next": TODAY + 2 * DAY - 1000, "days": 1000}
-    everything = rotation(tuesdays, **by_tuesdays, role="arn:aws:iam::111122223333:role/partner", rotated=-1)
-    everything |= {"metadata": [["Name", "x" * 2048], ["ключ", "w"]], "configured": -(2**40), "counts_from": 251}
-    next_, failure = {"next": NOW + 60_000, "until": NOW + 3_600_000}, [NOW - 1, "größer " * 100]
-    everything["running"] = running(whole[1], attempts=2**32 - 1, **next_, failure=failure)
-    nothing = rotation(function=None, enabled=False)
-    by_rate = rotation((None, None, "rate(12 hours)"), window=[TODAY + DAY, TODAY + DAY + 3_600_000], days=1)
-    return [
-        (
-            secret("rotates/everything", type="Partner", rotation=everything, versions=whole, labels=labels),
-            ["new", None],
-        ),
-        (secret("rotates/nothing", rotation=nothing, keys=[]), []),
-        (
-            secret("rotates/waits", rotation=rotation((1000, None, None), **by_days, rotated=NOW - 3 * DAY))
-            | {"versions": waiting, "labels": labels},
-            ["waits for its next window", None],
-        ),
-        (
-            secret("rotates/tested", rotation=rotation(running=running(tested[1], test=True, next=NOW + 1)))
-            | {"versions": tested, "labels": labels},
-            ["is tried", None],
-        ),
-        (
-            secret("rotates/half", owner="rds", rotation=by_rate | {"function": None, "metadata": []})
-            | {"versions": [version(86, TEXT), half], "labels": labels},
-            ["managed", "has its value"],
-        ),
-        (
-            secret(
-                "rotates/scheduled", changed=NOW, deletion=NOW + 8 * DAY, rotation=rotation((1, "24h", None), **by_days)
-            )
-            | {"versions": [version(88, TEXT)], "labels": labels[:1]},
-            ["does not rotate"],
-        ),
-    ]
-
 
 KEYS = ["index", "metadata", "outer", "manifest"]
 

@@ -16,7 +16,7 @@ PURPOSES = ["root/index", "root/metadata", "root/outer", "root/token", "root/hea
 PURPOSES += ["root/manifest", "root/anchor", "root/seal", "root/backup", "root/former"]
 MAIN, RECOVERY = 0, 1
 REENCRYPTION = 1
-TASKS = {1: "purge", 2: "remove versions", 3: "rotate"}
+TASKS = {1: "purge", 2: "remove versions", 3: "rotate", 4: "replicate"}
 
 
 class Refused(Exception):
@@ -389,7 +389,7 @@ def subtract(sum_, element_):
 
 def tally(manifest_key_of, records):
     """How many records there are but head and header, and their set hash: each counts by the key for its mark."""
-    counted = [(key, value) for key, value in records.items() if key not in (b"h", b"m")]
+    counted = [(key, value) for key, value in records.items() if key not in (b"h", b"m") and key[:1] != b"c"]
     sum_ = bytes(32)
     for key, value in counted:
         sum_ = add(sum_, element(manifest_key_of(mark_of(key)), key, value))

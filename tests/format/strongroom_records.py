@@ -5,6 +5,7 @@ from strongroom_format import Reader, Refused, data, u8
 DAY = 86_400_000
 # Versions beyond this number are removed when they may.
 KEPT = 100
+STATUSES = {1: "InSync", 2: "Failed", 3: "InProgress", 4: "Pending", 5: "Detached"}
 
 # --- bincode --------------------------------------------------------------------------------------------------------
 
@@ -79,12 +80,35 @@ def encode_secret(s):
     out += optional(lambda tags: listed(lambda tag: text(tag[0]) + text(tag[1]), tags), s["tags"])
     out += signed(s["created"]) + signed(s["changed"])
     out += optional(signed, s["accessed"]) + optional(signed, s["deletion"])
-    out += optional(text, s["owner"]) + optional(text, s["primary"]) + optional(encode_rotation, s["rotation"])
+    out += optional(text, s["owner"]) + optional(text, s["primary"])
+    out += encode_links(s["links"]) + optional(encode_rotation, s["rotation"])
     out += listed(lambda policy: text(policy[0]) + text(policy[1]), s["policies"])
     out += varint(s.get("made", len(s["versions"])))
     numbered = [{"number": i} | version for i, version in enumerate(s["versions"], 1)]
     out += listed(encode_key, s["keys"]) + listed(encode_version, numbered)
     return out + listed(lambda pair: text(pair[0]) + varint(pair[1]), s["labels"])
+
+
+def encode_links(l):
+    def state(state):
+        out = u8(status(state["status"])) + optional(text, state["message"])
+        return out + optional(signed, state["due"]) + varint(state["failures"])
+
+    def region(link):
+        out = text(link["region"]) + optional(text, link["kms_key_id"])
+        return out + u8(1 if link["overwrite"] else 0) + u8(1 if link["rekeyed"] else 0) + state(link["state"])
+
+    def account(link):
+        out = text(link["replica"]) + optional(text, link["role"])
+        return out + u8(1 if link["same_organization"] else 0) + state(link["state"])
+
+    def primary(primary):
+        return text(primary["arn"]) + u8(status(primary["status"])) + optional(text, primary["message"])
+
+    def status(name):
+        return next(number for number, known in STATUSES.items() if known == name)
+
+    return listed(region, l["regions"]) + listed(account, l["accounts"]) + optional(primary, l["primary"])
 
 
 def encode_rotation(r):
@@ -127,6 +151,7 @@ def decode_secret(plain):
     s |= {"created": b.signed(), "changed": b.signed()}
     s |= {"accessed": b.optional(b.signed), "deletion": b.optional(b.signed)}
     s |= {"owner": b.optional(b.text), "primary": b.optional(b.text)}
+    s["links"] = decode_links(b)
     s["rotation"] = b.optional(lambda: decode_rotation(b))
     s["policies"] = b.listed(lambda: [b.text(), b.text()])
     places = [(name != "default", name.encode()) for name, _document in s["policies"]]
@@ -160,6 +185,30 @@ def decode_secret(plain):
     return s
 
 
+def decode_links(b):
+    def status():
+        number = b.number(1)
+        if number not in STATUSES:
+            raise Refused("an unknown status")
+        return STATUSES[number]
+
+    def state():
+        return {"status": status(), "message": b.optional(b.text), "due": b.optional(b.signed), "failures": b.varint()}
+
+    def region():
+        link = {"region": b.text(), "kms_key_id": b.optional(b.text), "overwrite": b.boolean(), "rekeyed": b.boolean()}
+        return link | {"state": state()}
+
+    def account():
+        link = {"replica": b.text(), "role": b.optional(b.text), "same_organization": b.boolean()}
+        return link | {"state": state()}
+
+    def primary():
+        return {"arn": b.text(), "status": status(), "message": b.optional(b.text)}
+
+    return {"regions": b.listed(region), "accounts": b.listed(account), "primary": b.optional(primary)}
+
+
 def decode_rotation(b):
     def rules():
         return {"days": b.optional(b.signed), "duration": b.optional(b.text), "expression": b.optional(b.text)}
@@ -178,10 +227,21 @@ def decode_rotation(b):
     return r | {"running": b.optional(running)}
 
 
+def is_replica(s):
+    """Whether a secret follows another one."""
+    return s["primary"] not in (None, s["region"]) or s["links"]["primary"] is not None
+
+
+def replication_due(s):
+    """When the entry to bring the replicas of a secret up to date is due, if there is one."""
+    links = s["links"]["regions"] + s["links"]["accounts"]
+    return min((link["state"]["due"] for link in links if link["state"]["due"] is not None), default=None)
+
+
 def rotation_due(s):
     """When the entry to rotate a secret is due, if there is one."""
     rotation = s["rotation"]
-    if rotation is None or not rotation["enabled"] or s["deletion"] is not None:
+    if rotation is None or not rotation["enabled"] or s["deletion"] is not None or is_replica(s):
         return None
     running, window = rotation["running"], rotation["window"]
     if running and running["next"] is not None:
@@ -191,6 +251,8 @@ def rotation_due(s):
 
 def versions_due(s):
     """When the entry to remove versions of a secret is due, if there is one."""
+    if is_replica(s):
+        return None
     labelled = {index for _label, index in s["labels"]}
     unlabelled = [version["created"] for i, version in enumerate(s["versions"]) if i not in labelled]
     return min(unlabelled) + DAY if len(s["versions"]) > KEPT and unlabelled else None

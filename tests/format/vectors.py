@@ -18,8 +18,10 @@ import pathlib
 import sys
 import uuid
 
+from cases import governed, replicated, rotating
 from forgeries import fixed, frame_vectors, salamander, spliced_vectors
-from stored import governed, read_closed, read_store, rotating, written_in_a_change, written_store
+from stored import read_closed, read_store, written_in_a_change, written_store
+from strongroom_changes import open_frame, read_seed
 from strongroom_files import advanced_anchor, new_anchor, store_seal
 from strongroom_format import (
     LABELS,
@@ -172,6 +174,8 @@ def storage_key_vectors(generation):
         rows.append(row | {"key": due_key(key, generation, at, 1, secret).hex()})
     row = {"of": "rotation", "at": 1_700_000_000_000, "secret": secret.hex()}
     rows.append(row | {"key": due_key(key, generation, 1_700_000_000_000, 3, secret).hex()})
+    row = {"of": "replication", "at": 1_700_000_000_000, "secret": secret.hex()}
+    rows.append(row | {"key": due_key(key, generation, 1_700_000_000_000, 4, secret).hex()})
     rows.append({"of": "job", "key": job_key(generation, REENCRYPTION).hex()})
     return {"generation": generation, "index_key": key.hex(), "rows": rows}
 
@@ -296,8 +300,8 @@ def job_vectors():
 
 
 def secret_vectors():
-    """Plaintexts of the secrets in the written stores that rotate, or did, or have policies."""
-    chosen = [*rotating(), *governed()]
+    """Plaintexts of the secrets in the written stores that rotate, or did, or have policies, or replicas, or are any."""
+    chosen = [*rotating(), *governed(), *replicated()]
     return [{"name": secret["name"], "plain": encode_secret(secret).hex()} for secret, _values in chosen]
 
 
@@ -453,7 +457,24 @@ def main():
     parser.add_argument("--expected", metavar="E", type=pathlib.Path, help="what it has to hold")
     parser.add_argument("--verify-closed", metavar="D", type=pathlib.Path, help="check the files of a closed store")
     parser.add_argument("--key", metavar="K", type=bytes.fromhex, help="the key of the store's provider")
+    parser.add_argument("--count", metavar="F", type=pathlib.Path, help="what a dumped store has how much of")
+    parser.add_argument("--open-frame", metavar="F", type=pathlib.Path, help="what a frame of changes holds")
+    parser.add_argument("--seed", metavar="S", type=pathlib.Path, help="the seed of its standby")
     options = parser.parse_args()
+    if options.count:
+        try:
+            _, counts = read_store(json.loads(options.count.read_text()))
+            print(", ".join(f"{count} {what}" for what, count in counts.items()))
+        except Refused as refused:
+            return f"refused: {refused}"
+        return 0
+    if options.open_frame:
+        try:
+            about, key = read_seed(options.seed.read_bytes())
+            print(json.dumps({"seed": about, "frame": open_frame(options.open_frame.read_bytes(), key)}))
+        except Refused as refused:
+            return f"refused: {refused}"
+        return 0
     if options.verify_closed:
         try:
             epoch, acknowledged, files = read_closed(options.verify_closed, options.key)

@@ -13,13 +13,21 @@ use crate::people::{
 };
 
 /// Every operation with a body that is good enough to be asked for.
-const OPERATIONS: [(&str, &str); 21] = [
+const OPERATIONS: [(&str, &str); 26] = [
+    (
+        "AssociateCrossAccountReplica",
+        r#"{"SecretId": "db", "CrossAccountReplicaARN": "arn:aws:secretsmanager:us-east-1:444455556666:secret:copy-AbCdEf"}"#,
+    ),
     ("BatchGetSecretValue", r#"{"SecretIdList": ["db"]}"#),
     ("CancelRotateSecret", r#"{"SecretId": "db"}"#),
     ("CreateSecret", r#"{"Name": "new"}"#),
     ("DeleteResourcePolicy", r#"{"SecretId": "db"}"#),
     ("DeleteSecret", r#"{"SecretId": "db"}"#),
     ("DescribeSecret", r#"{"SecretId": "db"}"#),
+    (
+        "DisassociateCrossAccountReplica",
+        r#"{"SecretId": "db", "CrossAccountReplicaARN": "arn:aws:secretsmanager:us-east-1:444455556666:secret:copy-AbCdEf"}"#,
+    ),
     ("GetRandomPassword", "{}"),
     ("GetResourcePolicy", r#"{"SecretId": "db"}"#),
     ("GetSecretValue", r#"{"SecretId": "db"}"#),
@@ -31,8 +39,11 @@ const OPERATIONS: [(&str, &str); 21] = [
         r#"{"SecretId": "db", "ResourcePolicy": "{\"Statement\": {\"Effect\": \"Allow\", \"Principal\": {\"AWS\": \"111122223333\"}, \"Action\": \"*\", \"Resource\": \"*\"}}"}"#,
     ),
     ("PutSecretValue", r#"{"SecretId": "db", "SecretString": "v2"}"#),
+    ("RemoveRegionsFromReplication", r#"{"SecretId": "db", "RemoveReplicaRegions": ["eu-west-1"]}"#),
+    ("ReplicateSecretToRegions", r#"{"SecretId": "db", "AddReplicaRegions": [{"Region": "eu-west-1"}]}"#),
     ("RestoreSecret", r#"{"SecretId": "db"}"#),
     ("RotateSecret", r#"{"SecretId": "db"}"#),
+    ("StopReplicationToReplica", r#"{"SecretId": "db"}"#),
     ("TagResource", r#"{"SecretId": "db", "Tags": [{"Key": "k", "Value": "v"}]}"#),
     ("UntagResource", r#"{"SecretId": "db", "TagKeys": ["k"]}"#),
     ("UpdateSecret", r#"{"SecretId": "db", "Description": "d"}"#),

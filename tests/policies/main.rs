@@ -26,6 +26,7 @@ mod moving;
 mod operations;
 mod people;
 mod public;
+mod replicas;
 mod validating;
 mod wildcards;
 

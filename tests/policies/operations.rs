@@ -54,7 +54,7 @@ fn only_the_default_policy_can_be_attached_and_detached() {
     assert_eq!((fixture.epoch(), fixture.policy()), (before, Some(policy)));
 }
 
-/// Before there is any replication, they come with an import.
+/// They come with replicas of other accounts, and with an import.
 #[test]
 fn policies_of_other_names_are_the_services() {
     let fixture = Fixture::empty();

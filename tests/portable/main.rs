@@ -9,5 +9,6 @@ mod faults;
 mod fixture;
 mod importing;
 mod lines;
+mod replication;
 mod rotation;
 mod round_trip;

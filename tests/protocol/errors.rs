@@ -7,7 +7,7 @@ use serde_json::json;
 use strongroom::testing::FaultyBackend;
 use strongroom::{KeyScope, LocalKeyring, MemoryBackend, SecretStore, StaticKey, wire};
 
-use crate::fixture::{Answer, Server, policy, token};
+use crate::fixture::{Answer, OTHER, Server, policy, replica_arn, token};
 use crate::model::{Model, model};
 
 /// Errors of the model for which no cause is known.
@@ -38,7 +38,6 @@ fn errors() -> Vec<(&'static str, Answer)> {
         (&server, "ListSecrets", json!({"NextToken": "mine"})),
         (&server, "GetSecretValue", json!({"SecretId": 7})),
         (&server, "Nothing", json!({})),
-        (&server, "ReplicateSecretToRegions", json!({"SecretId": "app"})),
         (&server, "PutResourcePolicy", json!({"SecretId": "app", "ResourcePolicy": "{}"})),
         (
             &server,
@@ -73,7 +72,6 @@ fn each_error_has_its_status_its_code_and_its_text_in_one_place() {
         (400, "InvalidNextTokenException", "Message"),
         (400, "SerializationException", "Message"),
         (400, "UnknownOperationException", "Message"),
-        (501, "NotImplementedException", "Message"),
         (400, "MalformedPolicyDocumentException", "Message"),
         (400, "PublicPolicyException", "Message"),
         (400, "LimitExceededException", "Message"),
@@ -204,9 +202,149 @@ fn texts_of_errors_are_the_services() {
         ("DeleteResourcePolicy", json!({"SecretId": "app"})),
         ("ListResourcePolicies", json!({"SecretId": "app"})),
         ("ValidateResourcePolicy", json!({"SecretId": "app", "ResourcePolicy": "{}"})),
+        ("ReplicateSecretToRegions", json!({"SecretId": "app", "AddReplicaRegions": [{"Region": "eu-west-1"}]})),
+        ("RemoveRegionsFromReplication", json!({"SecretId": "app", "RemoveReplicaRegions": ["eu-west-1"]})),
+        ("StopReplicationToReplica", json!({"SecretId": "app"})),
+        ("AssociateCrossAccountReplica", json!({"SecretId": "app", "CrossAccountReplicaARN": replica_arn()})),
+        ("DisassociateCrossAccountReplica", json!({"SecretId": "app", "CrossAccountReplicaARN": replica_arn()})),
     ] {
         server.send(operation, &body).check(operation, 400, "InvalidRequestException", marked);
     }
+}
+
+#[test]
+fn texts_about_replication_are_the_services_where_they_are_known() {
+    let server = Server::with_app();
+    let replicate = json!({"SecretId": "app", "AddReplicaRegions": [{"Region": "eu-west-1"}, {"Region": "us-west-2"}]});
+    let app = server.ok("ReplicateSecretToRegions", &replicate)["ARN"].as_str().unwrap().to_owned();
+    let primary = server.ok("DescribeSecret", &json!({"SecretId": "primary"}))["ARN"].as_str().unwrap().to_owned();
+    let region = |region: &str| json!([{"Region": region}]);
+    let (replica, unknown) = (replica_arn(), replica_arn().replace("copy", "none"));
+    let not_found = "Secrets Manager can't find the specified secret.";
+    let kept = format!("You can't delete secret {app} that still has replica regions [eu-west-1, us-west-2].");
+    let associated = format!(
+        "You can't delete secret {primary} that still has the cross-account replica {replica}. Call \
+         DisassociateCrossAccountReplica first."
+    );
+    let of_another = format!("The secret {replica} wasn't created as a cross-account replica of {app}.");
+    let place = "The primary and the replica must be in the same Region and partition and in different accounts, and the \
+                 ARN must be complete.";
+    let (parameter, request) = ("InvalidParameterException", "InvalidRequestException");
+    let rows = [
+        (
+            "ReplicateSecretToRegions",
+            json!({"SecretId": "app", "AddReplicaRegions": region("us-east-1")}),
+            parameter,
+            "Invalid replica region.",
+        ),
+        (
+            "ReplicateSecretToRegions",
+            json!({"SecretId": "app", "AddReplicaRegions": region("us-none-1")}),
+            parameter,
+            "Invalid replica region.",
+        ),
+        (
+            "ReplicateSecretToRegions",
+            json!({"SecretId": "none", "AddReplicaRegions": region("cn-north-1")}),
+            parameter,
+            "Invalid replica region.",
+        ),
+        (
+            "CreateSecret",
+            json!({"Name": "app", "AddReplicaRegions": region("us-east-1")}),
+            parameter,
+            "Invalid replica region.",
+        ),
+        (
+            "ReplicateSecretToRegions",
+            json!({"SecretId": "none", "AddReplicaRegions": region("eu-west-1")}),
+            "ResourceNotFoundException",
+            not_found,
+        ),
+        ("DeleteSecret", json!({"SecretId": "app"}), parameter, &kept),
+        ("DeleteSecret", json!({"SecretId": "app", "ForceDeleteWithoutRecovery": true}), parameter, &kept),
+        ("DeleteSecret", json!({"SecretId": "primary"}), request, &associated),
+        (
+            "StopReplicationToReplica",
+            json!({"SecretId": "app"}),
+            request,
+            "You can't stop replication to a secret that isn't a replica secret.",
+        ),
+        (
+            "AssociateCrossAccountReplica",
+            json!({"SecretId": "app", "CrossAccountReplicaARN": replica}),
+            request,
+            &of_another,
+        ),
+        (
+            "AssociateCrossAccountReplica",
+            json!({"SecretId": "app", "CrossAccountReplicaARN": unknown}),
+            "ResourceNotFoundException",
+            not_found,
+        ),
+        ("AssociateCrossAccountReplica", json!({"SecretId": "app", "CrossAccountReplicaARN": app}), parameter, place),
+        (
+            "DisassociateCrossAccountReplica",
+            json!({"SecretId": "app", "CrossAccountReplicaARN": replica}),
+            "ResourceNotFoundException",
+            not_found,
+        ),
+    ];
+    for (operation, body, code, message) in rows {
+        let before = server.epoch();
+        server.send(operation, &body).check(&format!("{operation} {body}"), 400, code, message);
+        assert_eq!(server.epoch(), before, "{operation} {body}");
+    }
+}
+
+#[test]
+fn what_writes_to_a_replica_is_refused_and_what_reads_it_is_not() {
+    const REFUSED: &str = "Operation not permitted on a replica secret. Call must be made in primary secret's region.";
+    const REFUSED_ELSEWHERE: &str = "Operation not permitted on a cross-account replica secret. Call must be made on the \
+                                     primary secret, or after StopReplicationToReplica.";
+    let server = Server::with_app();
+    let theirs = server.handle(OTHER, "us-east-1");
+    for (secrets, secret, text) in
+        [(&server.handle("000000000000", "us-east-1"), "replica", REFUSED), (&theirs, "copy", REFUSED_ELSEWHERE)]
+    {
+        for (operation, more) in [
+            ("UpdateSecret", json!({"Description": "d"})),
+            ("PutSecretValue", json!({"SecretString": "two"})),
+            ("TagResource", json!({"Tags": []})),
+            ("UntagResource", json!({"TagKeys": []})),
+            ("PutResourcePolicy", json!({"ResourcePolicy": policy("123456789012")})),
+            ("DeleteResourcePolicy", json!({})),
+            ("RestoreSecret", json!({})),
+            ("RotateSecret", json!({})),
+            ("CancelRotateSecret", json!({})),
+            ("UpdateSecretVersionStage", json!({"VersionStage": "own", "MoveToVersionId": token(1)})),
+            ("ReplicateSecretToRegions", json!({"AddReplicaRegions": [{"Region": "eu-west-2"}]})),
+            ("RemoveRegionsFromReplication", json!({"RemoveReplicaRegions": ["eu-west-2"]})),
+        ] {
+            let mut body = more;
+            body["SecretId"] = json!(secret);
+            let answer = Server::send_in(secrets, &format!("secretsmanager.{operation}"), body.to_string().as_bytes());
+            answer.check(&format!("{operation} {secret}"), 400, "InvalidParameterException", text);
+        }
+        let body = json!({"SecretId": secret, "ResourcePolicy": policy("123456789012")});
+        for operation in [
+            "DescribeSecret",
+            "GetResourcePolicy",
+            "ListResourcePolicies",
+            "ListSecretVersionIds",
+            "ValidateResourcePolicy",
+        ] {
+            server.ok_in(secrets, operation, &body);
+        }
+    }
+    let delete = |secrets: &strongroom::SecretsManager, secret: &str| {
+        let body = json!({"SecretId": secret, "ForceDeleteWithoutRecovery": true}).to_string();
+        Server::send_in(secrets, "secretsmanager.DeleteSecret", body.as_bytes())
+    };
+    let answer = delete(&server.handle("000000000000", "us-east-1"), "replica");
+    answer.check("DeleteSecret", 400, "InvalidParameterException", REFUSED);
+    let text = "You can't delete a cross-account replica secret before you stop its replication with StopReplicationToReplica.";
+    delete(&theirs, "copy").check("DeleteSecret", 400, "InvalidRequestException", text);
 }
 
 /// Recorded: a raw request without a token is refused before the secret is looked for, with another code by RotateSecret.

@@ -1,5 +1,7 @@
 //! A server without a network: a store in memory, and what a client sees of it.
 
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 use strongroom::testing::{ManualClock, SeededEntropy};
 use strongroom::{
@@ -29,6 +31,18 @@ impl RotationFunction for Renew {
     }
 }
 
+/// Another account than that of the server.
+pub(crate) const OTHER: &str = "444455556666";
+
+/// The replica of `primary` in another account, of every server with `app`: they all draw the same random numbers.
+pub(crate) fn replica_arn() -> &'static str {
+    static ARN: OnceLock<String> = OnceLock::new();
+    ARN.get_or_init(|| {
+        let described = Server::with_app().ok("DescribeSecret", &json!({"SecretId": "primary"}));
+        described["CrossAccountReplicas"][0]["ReplicaSecretARN"].as_str().expect("it has a replica").to_owned()
+    })
+}
+
 /// What came back.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Answer {
@@ -52,7 +66,7 @@ impl Server {
     }
 
     /// Two versions of a secret `app`: the first is current, the second has the label `own`. And `managed`, which a partner
-    /// rotates.
+    /// rotates; `replica`, whose primary is in Ireland; and `primary`, whose replica is [`replica_arn`].
     pub(crate) fn with_app() -> Self {
         let server = Self::new();
         let create = json!({"Name": "app", "ClientRequestToken": token(1), "SecretString": "one"});
@@ -65,7 +79,19 @@ impl Server {
             json!({"Name": "managed", "ClientRequestToken": token(1), "SecretString": "one", "Type": "Partner"});
         server.ok("CreateSecret", &create);
         server.ok("RotateSecret", &json!({"SecretId": "managed", "RotateImmediately": false}));
+        let create = json!({"Name": "replica", "AddReplicaRegions": [{"Region": "us-east-1"}]});
+        server.ok_in(&server.handle("000000000000", "eu-west-1"), "CreateSecret", &create);
+        let primary = server.ok("CreateSecret", &json!({"Name": "primary"}))["ARN"].clone();
+        let create = json!({"Name": "copy", "KmsKeyId": "alias/own", "CrossAccountPrimaryARN": primary});
+        let replica = server.ok_in(&server.handle(OTHER, "us-east-1"), "CreateSecret", &create)["ARN"].clone();
+        let associate = json!({"SecretId": "primary", "CrossAccountReplicaARN": replica});
+        server.ok("AssociateCrossAccountReplica", &associate);
         server
+    }
+
+    /// The secrets of an account in a Region.
+    pub(crate) fn handle(&self, account: &str, region: &str) -> SecretsManager {
+        self.store.secrets_manager(account, region).expect("there is such an account and Region")
     }
 
     /// A request as a client sends it.
@@ -78,7 +104,12 @@ impl Server {
     }
 
     pub(crate) fn send_to(&self, target: &str, body: &[u8]) -> Answer {
-        let response = wire::dispatch(&self.secrets, target, body);
+        Self::send_in(&self.secrets, target, body)
+    }
+
+    /// A request to another account or Region, or on behalf of somebody.
+    pub(crate) fn send_in(secrets: &SecretsManager, target: &str, body: &[u8]) -> Answer {
+        let response = wire::dispatch(secrets, target, body);
         assert_eq!(response.content_type, "application/x-amz-json-1.1");
         let code = response.error_code.as_deref().unwrap_or_default().to_owned();
         Answer { status: response.status, code, bytes: response.body.expose().to_vec() }
@@ -86,7 +117,11 @@ impl Server {
 
     /// A request that succeeds, and its answer.
     pub(crate) fn ok(&self, operation: &str, body: &Value) -> Value {
-        let answer = self.send(operation, body);
+        self.ok_in(&self.secrets, operation, body)
+    }
+
+    pub(crate) fn ok_in(&self, secrets: &SecretsManager, operation: &str, body: &Value) -> Value {
+        let answer = Self::send_in(secrets, &format!("secretsmanager.{operation}"), body.to_string().as_bytes());
         assert_eq!((answer.status, answer.code.as_str()), (200, ""), "{operation} {body}: {answer}");
         if answer.bytes.is_empty() { Value::Null } else { answer.json() }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::fixture::{Answer, Server, base64, policy, token};
-use crate::model::{IGNORED_MEMBERS, MISSING_OPERATIONS, Model, REFUSED_MEMBERS, Shape, lower_camel, model};
+use crate::fixture::{Answer, Server, base64, policy, replica_arn, token};
+use crate::model::{Model, Shape, lower_camel, model};
 
 const VALIDATION: &str = "ValidationException";
 const SERIALIZATION: &str = "SerializationException";
@@ -54,7 +54,7 @@ impl Place<'_> {
 
 fn places(model: &Model) -> Vec<Place<'_>> {
     let mut places = Vec::new();
-    for (operation, declared) in model.implemented() {
+    for (operation, declared) in model.each_operation() {
         walk(model, operation, &declared.input, &[], &mut places);
     }
     places
@@ -62,9 +62,7 @@ fn places(model: &Model) -> Vec<Place<'_>> {
 
 fn walk<'a>(model: &'a Model, operation: &'a str, name: &'a str, steps: &[Step<'a>], places: &mut Vec<Place<'a>>) {
     let shape = model.shape(name);
-    let not_read =
-        |member: &str| REFUSED_MEMBERS.iter().chain(&IGNORED_MEMBERS).any(|missing| *missing == (name, member));
-    let members = shape.members.iter().filter(|(member, _)| !not_read(member));
+    let members = shape.members.iter();
     let members = members.map(|(member, inner)| (Step::Member(member), inner, shape.required.contains(member)));
     for (step, inner, is_required) in members.chain(shape.member.iter().map(|inner| (Step::Item, inner, false))) {
         let steps = [steps, &[step]].concat();
@@ -75,20 +73,26 @@ fn walk<'a>(model: &'a Model, operation: &'a str, name: &'a str, steps: &[Step<'
 
 /// The shapes that the tests here look at.
 pub(crate) fn visited(model: &Model) -> BTreeSet<&str> {
-    let inputs = model.implemented().map(|(_, operation)| operation.input.as_str());
+    let inputs = model.each_operation().map(|(_, operation)| operation.input.as_str());
     inputs.chain(places(model).into_iter().map(|place| place.shape)).collect()
 }
 
 /// A request that succeeds on a server with a secret `app`.
 fn base(operation: &str) -> Value {
     match operation {
+        "AssociateCrossAccountReplica" | "DisassociateCrossAccountReplica" => {
+            json!({"SecretId": "primary", "CrossAccountReplicaARN": replica_arn()})
+        }
         "BatchGetSecretValue" | "ListSecrets" => json!({"Filters": [{"Key": "name", "Values": ["app"]}]}),
         "CancelRotateSecret" => json!({"SecretId": "managed"}),
         "CreateSecret" => json!({"Name": "new"}),
         "GetRandomPassword" => json!({}),
         "PutResourcePolicy" => json!({"SecretId": "app", "ResourcePolicy": policy("*")}),
         "PutSecretValue" => json!({"SecretId": "app", "SecretString": "three", "ClientRequestToken": token(3)}),
+        "RemoveRegionsFromReplication" => json!({"SecretId": "app", "RemoveReplicaRegions": ["eu-west-1"]}),
+        "ReplicateSecretToRegions" => json!({"SecretId": "app", "AddReplicaRegions": [{"Region": "eu-west-1"}]}),
         "RotateSecret" => json!({"SecretId": "managed", "ClientRequestToken": token(3)}),
+        "StopReplicationToReplica" => json!({"SecretId": "replica"}),
         "TagResource" => json!({"SecretId": "app", "Tags": [{"Key": "k", "Value": "v"}]}),
         "UntagResource" => json!({"SecretId": "app", "TagKeys": ["k"]}),
         "UpdateSecretVersionStage" => {
@@ -105,6 +109,7 @@ fn legal(model: &Model, name: &str, number: u8) -> Value {
     match shape.kind.as_str() {
         "string" if !shape.values.is_empty() => json!(shape.values[0]),
         "string" if name == "DurationType" => json!("3h"),
+        "string" if name == "RegionType" => json!(format!("eu-west-{}", 1 + number % 3)),
         "string" if name == "ScheduleExpressionType" => json!("rate(9 days)"),
         // Days go with no expression.
         "structure" if name == "RotationRulesType" => json!({"ScheduleExpression": "rate(9 days)", "Duration": "3h"}),
@@ -249,10 +254,10 @@ fn a_member_that_is_null_is_the_same_as_none() {
 fn members_that_an_operation_does_not_have_are_ignored_whatever_they_are() {
     let model = model();
     let mut names = BTreeSet::from(["NoSuchMember", "", "__type"]);
-    for (_, operation) in model.implemented() {
+    for (_, operation) in model.each_operation() {
         names.extend(model.shape(&operation.input).members.keys().map(String::as_str));
     }
-    for (operation, declared) in model.implemented() {
+    for (operation, declared) in model.each_operation() {
         let base = base(operation).as_object().unwrap().clone();
         let expected = send(operation, &base);
         assert_eq!(expected.status, 200, "{operation}: {expected}");
@@ -288,8 +293,9 @@ fn unknown_members_of_structures_are_ignored() {
         assert_eq!(send(place.operation, &request(&model, &place, Some(&more))), expected, "{}", place.row("more"));
         visited += 1;
     }
-    // Tags of CreateSecret and TagResource, filters of ListSecrets and BatchGetSecretValue, rules and metadata of RotateSecret.
-    assert_eq!(visited, 6);
+    // Tags of CreateSecret and TagResource, filters of ListSecrets and BatchGetSecretValue, rules and metadata of RotateSecret,
+    // Regions of CreateSecret and ReplicateSecretToRegions.
+    assert_eq!(visited, 8);
 }
 
 /// Something that breaks one limit of a shape, and how the message goes on.
@@ -343,6 +349,8 @@ fn sized(model: &Model, name: &str, size: usize) -> Value {
         // Characters are counted, not bytes, except where only ASCII is legal, and of values.
         "string" if ["NameType", "SecretIdType", "KmsKeyIdType"].contains(&name) => json!("n".repeat(size)),
         "string" if name == "DurationType" => json!(format!("{}h", "1".repeat(size - 1))),
+        // The shortest one that fits the pattern has three characters.
+        "string" if name == "RegionType" && size > 0 => json!(format!("{}-1", "n".repeat(size.max(3) - 2))),
         "string" if shape.pattern.is_some() || name == "SecretStringType" => json!("n".repeat(size)),
         "string" => json!("é".repeat(size)),
         "blob" => json!(base64(&vec![b'b'; size])),
@@ -379,7 +387,7 @@ fn every_limit_is_enforced_one_past_it_and_told_in_the_services_words() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 153, "limits of the model");
+    assert_eq!(checked, 188, "limits of the model");
 }
 
 #[test]
@@ -393,6 +401,7 @@ fn every_limit_is_reached_without_being_broken() {
         if let Some(pattern) = &shape.pattern {
             legal.push(match place.shape {
                 "DurationType" => json!("09h"),
+                "RegionType" => json!("az-z-a-09"),
                 "ScheduleExpressionType" => json!("azAZ09 (),-*/#?"),
                 _ if pattern.contains('!') => json!("!azAZ09 :_@/+=.-!".repeat(6)),
                 _ => json!("azAZ09-".repeat(6)),
@@ -428,14 +437,14 @@ fn a_required_member_that_is_missing_is_named() {
             }
         }
     }
-    assert_eq!(required, 2 * 22);
+    assert_eq!(required, 2 * 31);
 }
 
 /// Every limit of an operation that can be broken together with the others is broken in one request.
 #[test]
 fn all_violations_are_told_at_once() {
     let model = model();
-    for (operation, declared) in model.implemented() {
+    for (operation, declared) in model.each_operation() {
         let mut body = Map::new();
         let mut expected = BTreeSet::new();
         for place in places(&model).iter().filter(|place| place.operation == operation && place.steps.len() == 1) {
@@ -504,6 +513,8 @@ fn what_is_not_refused_as_a_limit_of_a_shape_is_refused_in_its_own_words() {
     let (key, values) = ("Invalid filter key", "Invalid filter values for key: name");
     let short = "1 validation error detected: Value '' at 'tags.1.member.key' failed to satisfy constraint: \
                  Member must have length greater than or equal to 1";
+    let no_region = "1 validation error detected: Value '' at 'addReplicaRegions.1.member.region' failed to satisfy \
+                     constraint: Member must have length greater than or equal to 1";
     let invalid = "InvalidParameterException";
     let rows = [
         // The range of days is in the documentation of the operation, not in the model.
@@ -515,6 +526,13 @@ fn what_is_not_refused_as_a_limit_of_a_shape_is_refused_in_its_own_words() {
         ("BatchGetSecretValue", json!({"Filters": [{"Key": "name", "Values": []}]}), invalid, values),
         // Nor of a tag: a value that is missing is empty, and so is a key, which then is too short.
         ("TagResource", json!({"SecretId": "app", "Tags": [{"Value": "v"}]}), VALIDATION, short),
+        // Nor of a replica its Region.
+        (
+            "CreateSecret",
+            json!({"Name": "new", "AddReplicaRegions": [{"KmsKeyId": "alias/own"}]}),
+            VALIDATION,
+            no_region,
+        ),
     ];
     for (operation, body, code, message) in rows {
         Server::with_app().send(operation, &body).check(&body.to_string(), 400, code, message);
@@ -529,55 +547,4 @@ fn a_value_is_limited_in_bytes() {
     let message = "1 validation error detected: Value at 'secretString' failed to satisfy constraint: \
                    Member must have length less than or equal to 65536";
     create(format!("{}a", "é".repeat(32_768))).check("65,537 bytes", 400, VALIDATION, message);
-}
-
-#[test]
-fn operations_that_are_not_there_say_so_and_do_nothing() {
-    let model = model();
-    for operation in MISSING_OPERATIONS {
-        let server = Server::with_app();
-        let before = server.epoch();
-        let input = legal(&model, &model.operations[operation].input, 1).to_string();
-        for body in [input.as_bytes(), b"", b"{}", b"not json", b"\xff"] {
-            let message = format!("{operation} is not implemented by this version.");
-            server.send_bytes(operation, body).check(operation, 501, "NotImplementedException", &message);
-        }
-        server.check_unchanged(before, operation);
-    }
-}
-
-/// A client that asks for replicas and gets a secret without them would be misled.
-#[test]
-fn members_of_requests_that_are_not_there_are_refused_and_nothing_is_stored() {
-    let model = model();
-    for (input, member) in REFUSED_MEMBERS {
-        assert_eq!(input, "CreateSecretRequest");
-        let value = legal(&model, &model.shape(input).members[member], 1);
-        let server = Server::new();
-        let before = server.epoch();
-        let message = format!("{member} of CreateSecret is not implemented by this version.");
-        let body = |value: &Value| format!(r#"{{"Name": "new", "{member}": {value}, "SecretString": "one"}}"#);
-        let twice = format!(r#"{{"Name": "new", "{member}": {value}, "{member}": {value}}}"#);
-        let several = [&value, &json!([]), &json!(7), &json!("")].map(body);
-        for body in &several {
-            let answer = server.send_bytes("CreateSecret", body.as_bytes());
-            answer.check(body, 501, "NotImplementedException", &message);
-        }
-        let answer = server.send_bytes("CreateSecret", twice.as_bytes());
-        assert!([400, 501].contains(&answer.status), "{twice}: {answer}");
-        server.check_unchanged(before, member);
-        assert_eq!(server.send_bytes("CreateSecret", body(&Value::Null).as_bytes()).status, 200, "{member} null");
-    }
-}
-
-/// They would be of the wrong kind if they were read.
-#[test]
-fn members_of_requests_that_are_ignored_are_not_read() {
-    for (input, member) in IGNORED_MEMBERS {
-        assert_eq!(input, "CreateSecretRequest");
-        for (kind, value) in kinds() {
-            let answer = Server::new().send("CreateSecret", &json!({"Name": "new", member: value}));
-            assert_eq!(answer.status, 200, "{member}, {kind}: {answer}");
-        }
-    }
 }

@@ -157,6 +157,55 @@ STORIES = {
         request("DeleteResourcePolicy", SecretId="main"),
         request("DeleteResourcePolicy", SecretId="main", PolicyName="default"),
     ],
+    "replication": [
+        *world("main"),
+        "@handle 000000000000 eu-west-1",
+        request("CreateSecret", Name="main", SecretString="in the way"),
+        "@handle 000000000000 us-east-1",
+        request("ReplicateSecretToRegions", SecretId="main", AddReplicaRegions=[
+            {"Region": "eu-west-1"}, {"Region": "eu-west-3", "KmsKeyId": "alias/own"}]),
+        request("ReplicateSecretToRegions", SecretId="main", AddReplicaRegions=[{"Region": "eu-west-1"}],
+                ForceOverwriteReplicaSecret=True),
+        request("PutSecretValue", SecretId="main", SecretString="three", VersionStages=["AWSCURRENT", "own"]),
+        request("TagResource", SecretId="main", Tags=[{"Key": "more"}]),
+        request("DeleteSecret", SecretId="main", ForceDeleteWithoutRecovery=True),
+        "@handle 000000000000 eu-west-3",
+        request("GetSecretValue", SecretId="main"),
+        request("PutSecretValue", SecretId="main", SecretString="refused"),
+        request("DescribeSecret", SecretId="main"),
+        request("ListSecrets", Filters=[{"Key": "primary-region", "Values": ["us-east-1"]}]),
+        request("StopReplicationToReplica", SecretId="main"),
+        request("PutSecretValue", SecretId="main", SecretString="its own"),
+        "@handle 000000000000 us-east-1",
+        request("DescribeSecret", SecretId="main"),
+        request("RemoveRegionsFromReplication", SecretId="main", RemoveReplicaRegions=["eu-west-1", "eu-south-1"]),
+        request("CreateSecret", Name="other", SecretString="one", AddReplicaRegions=[{"Region": "eu-west-3"}],
+                ForceOverwriteReplicaSecret=True),
+        "@maintain",
+        request("DescribeSecret", SecretId="other"),
+    ],
+    "accounts": [
+        request("CreateSecret", Name="main", SecretString="one"),
+        "@handle 444455556666 us-east-1",
+        request("CreateSecret", Name="copy", KmsKeyId="alias/own", CrossAccountPrimaryARN="@ARN@"),
+        "@handle 000000000000 us-east-1",
+        request("AssociateCrossAccountReplica", SecretId="main", CrossAccountReplicaARN="@ARN@",
+                ReplicaRestriction="NoRestriction", ReplicationRoleARN="arn:aws:iam::000000000000:role/replicate"),
+        request("PutSecretValue", SecretId="main", SecretString="two"),
+        request("DescribeSecret", SecretId="main"),
+        request("DeleteSecret", SecretId="main"),
+        "@handle 444455556666 us-east-1",
+        request("GetSecretValue", SecretId="copy"),
+        request("GetResourcePolicy", SecretId="copy", PolicyName="cross-account-replication"),
+        request("DeleteSecret", SecretId="copy"),
+        request("DescribeSecret", SecretId="copy"),
+        "@handle 000000000000 us-east-1",
+        request("DisassociateCrossAccountReplica", SecretId="main", CrossAccountReplicaARN="@ARN@"),
+        "@handle 444455556666 us-east-1",
+        request("StopReplicationToReplica", SecretId="copy"),
+        request("UpdateSecret", SecretId="copy", SecretString="its own"),
+        request("DeleteSecret", SecretId="copy", ForceDeleteWithoutRecovery=True),
+    ],
     "refusals": [
         request("CreateSecret", Name="main", SecretString=""),
         request("CreateSecret", SecretBinary="no base64", Tags=[{"Value": "v"}, {"Key": "k"}]),
@@ -164,7 +213,9 @@ STORIES = {
         request("GetRandomPassword", PasswordLength=0, ExcludeLowercase=True, ExcludeCharacters="abc"),
         'secretsmanager.CreateSecret\n{"Name": "main", "SecretString": "\\u00e9\\ud83d\\ude00\\n", "Name": "twice"}',
         'secretsmanager.CreateSecret\n{"Name": "main", "SecretString": "\\ud83d", "Unknown": [[[{}]]]}',
-        'secretsmanager.CreateSecret\n{"Name": "main", "AddReplicaRegions": [{"Region": "eu-west-3"}]}',
+        request("CreateSecret", Name="main", AddReplicaRegions=[{"Region": "us-east-1"}, {}], CrossAccountPrimaryARN="arn"),
+        request("CreateSecret", Name="main", AddReplicaRegions=[{"Region": "cn-north-1"}]),
+        request("CreateSecret", Name="main", CrossAccountPrimaryARN="arn:aws:secretsmanager:us-east-1:444455556666:secret:a-AAAAAA"),
         request("ReplicateSecretToRegions", SecretId="main", AddReplicaRegions=[{"Region": "eu-west-3"}]),
         request("RemoveRegionsFromReplication", SecretId="main", RemoveReplicaRegions=["eu-west-3"]),
         request("StopReplicationToReplica", SecretId="main"),
@@ -201,7 +252,10 @@ def words(path):
     # Policies are JSON inside of JSON.
     found.update(f'\\\\\\"{name}\\\\\\"' for name in ("Statement", "Effect", "Allow", "Deny", "Principal", "NotPrincipal", "Action",
                                                   "NotAction", "Resource", "NotResource", "Condition", "AWS", "*"))
-    found.update(("@ARN@", "@VERSION@", "@NEXT@", "\\x0a---\\x0a", "@advance 2592001\\x0a---\\x0a", "@maintain\\x0a---\\x0a", "\\\\u00", "\\\\ud83d"))
+    found.update(("@ARN@", "@VERSION@", "@NEXT@", "\\x0a---\\x0a", "@advance 2592001\\x0a---\\x0a", "@maintain\\x0a---\\x0a",
+                  *(f"@handle {place}\\x0a---\\x0a" for place in
+                    ("000000000000 us-east-1", "000000000000 eu-west-3", "444455556666 us-east-1")),
+                  *(f'\\"{region}\\"' for region in ("us-east-1", "eu-west-1", "eu-west-3", "us-none-1")), "\\\\u00", "\\\\ud83d"))
     return "".join(f'"{word}"\n' for word in sorted(found))
 
 

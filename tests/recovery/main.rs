@@ -7,6 +7,7 @@ mod child;
 mod compaction;
 mod images;
 mod keeping;
+mod replication;
 mod salvaging;
 mod stores;
 mod verification;

@@ -152,11 +152,18 @@ fn every_request_with_a_value(watch: &Watch, form: &Form, times: usize) {
     }
     run("CreateSecret", r#"{"Name": "main", "$": "@"}"#, &refused("ResourceExistsException"));
     let replicas = r#"{"Name": "new", "$": "@", "AddReplicaRegions": []}"#;
-    run("CreateSecret", replicas, &refused("NotImplementedException"));
+    run("CreateSecret", replicas, &refused("ValidationException"));
+    // Values are opened and sealed again for replicas: the value that came with the request, and the one that is stored.
+    let replicas = r#"{"Name": "spread", "$": "@", "AddReplicaRegions": [{"Region": "eu-west-1"}]}"#;
+    run("CreateSecret", replicas, &succeeds);
+    run("PutSecretValue", r#"{"SecretId": "spread", "$": "@"}"#, &succeeds);
+    let replicate = r#"{"SecretId": "spread", "AddReplicaRegions": [{"Region": "eu-west-2"}]}"#;
+    run("ReplicateSecretToRegions", replicate, &succeeds);
     // Operations that do not know the member.
     run("DescribeSecret", r#"{"SecretId": "main", "$": "@"}"#, &succeeds);
     run("RotateSecret", r#"{"SecretId": "main", "$": "@"}"#, &refused("InvalidRequestException"));
-    run("ReplicateSecretToRegions", r#"{"SecretId": "main", "$": "@"}"#, &refused("NotImplementedException"));
+    run("ReplicateSecretToRegions", r#"{"SecretId": "main", "$": "@"}"#, &refused("ValidationException"));
+    run("StopReplicationToReplica", r#"{"SecretId": "main", "$": "@"}"#, &refused("InvalidRequestException"));
     run(
         "PutResourcePolicy",
         r#"{"SecretId": "main", "ResourcePolicy": "{", "$": "@"}"#,

@@ -77,9 +77,9 @@ impl Secret {
         }
     }
 
-    /// Whether a due rotation may be looked at: not while the secret is scheduled for deletion.
+    /// When a rotation may be looked at: not while the secret is scheduled for deletion, and never that of a replica.
     pub(crate) fn rotation_due(&self) -> Option<Timestamp> {
-        if self.deletion_at.is_some() {
+        if self.deletion_at.is_some() || self.is_replica() {
             return None;
         }
         self.rotation.as_ref()?.due_at()

@@ -148,6 +148,13 @@ impl Inner {
     /// Begins an operation on keys, of which there is one at a time.
     fn begin_key_work(&self) -> Result<KeyWork<'_>> {
         self.records.usable()?;
+        self.records.writable()?;
+        self.begin_wrap_work()
+    }
+
+    /// Begins one that a standby permits, because it leaves secrets alone there.
+    fn begin_wrap_work(&self) -> Result<KeyWork<'_>> {
+        self.records.usable()?;
         match self.key_work.try_lock() {
             Ok(guard) => Ok(KeyWork(guard)),
             Err(TryLockError::Poisoned(guard)) => Ok(KeyWork(guard.into_inner())),

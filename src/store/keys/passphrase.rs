@@ -17,6 +17,8 @@ impl SecretStore {
     /// Interrupted, some versions are under the old passphrase and some under the new one: open the store with
     /// [`PassphraseProvider::changing`], and call [`rewrap`](Self::rewrap).
     ///
+    /// Of a standby only the root key goes over: its versions are under the passphrase of the store that it follows.
+    ///
     /// # Errors
     ///
     /// As for [`PassphraseProvider::change_to`] and [`rewrap`](Self::rewrap).
@@ -38,7 +40,7 @@ impl SecretStore {
         new: impl Into<SecretString>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<RewrapReport> {
-        let _work = self.inner.begin_key_work()?;
+        let _work = self.inner.begin_wrap_work()?;
         provider.change_to(new)?;
         self.inner.require_provider(provider)?;
         self.inner.rewrap_all(&KeyOptions::new(), progress)

@@ -63,6 +63,9 @@ impl SecretStore {
     /// Each secret changes in one step, after every new wrap was shown to open. Others go on working. Interrupted, call it
     /// again: what is wrapped as it should be is passed over. One operation on keys at a time.
     ///
+    /// Of a standby only the root key is wrapped anew, which is its own: versions follow those of the other store. So with
+    /// [`add_recipient`](Self::add_recipient) and [`drop_wraps`](Self::drop_wraps).
+    ///
     /// # Errors
     ///
     /// 1. [`ErrorKind::Contended`](crate::ErrorKind::Contended): another operation on keys is under way.
@@ -91,7 +94,7 @@ impl SecretStore {
     /// # Ok::<(), strongroom::Error>(())
     /// ```
     pub fn rewrap(&self, options: &KeyOptions, progress: &mut dyn FnMut(Progress)) -> Result<RewrapReport> {
-        let _work = self.inner.begin_key_work()?;
+        let _work = self.inner.begin_wrap_work()?;
         self.inner.rewrap_all(options, progress)
     }
 
@@ -125,7 +128,7 @@ impl SecretStore {
     /// # Ok::<(), strongroom::Error>(())
     /// ```
     pub fn add_recipient(&self, key: impl AsRef<str>, progress: &mut dyn FnMut(Progress)) -> Result<RewrapReport> {
-        let _work = self.inner.begin_key_work()?;
+        let _work = self.inner.begin_wrap_work()?;
         refuse_empty(key.as_ref())?;
         self.inner.add_recipient(&KmsKeyId::parse(key.as_ref()), progress)
     }
@@ -152,7 +155,7 @@ impl SecretStore {
         options: &KeyOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<DropReport> {
-        let _work = self.inner.begin_key_work()?;
+        let _work = self.inner.begin_wrap_work()?;
         self.inner.drop_wraps(key.as_ref(), options, progress)
     }
 }
@@ -204,7 +207,9 @@ impl Inner {
         recipients.retain(|one| options.successor(&one.key, &one.root.key_arn) == one.key);
         let resolved = Resolved::default();
         let mut visitor = Rewrap { store: self, options, which, recipients, resolved, report, problems };
-        self.walk(options, None, "rewrapping", &mut visitor, progress)?;
+        if !self.records.is_standby() {
+            self.walk(options, None, "rewrapping", &mut visitor, progress)?;
+        }
         if visitor.problems.total == 0 && is_of_store && !options.is_dry_run {
             self.drop_outdated_root_wraps(options)?;
         }
@@ -242,7 +247,9 @@ impl Inner {
             // First of all, so that no version is wrapped for it any more.
             visitor.report.root_dropped = self.drop_root_wraps(key, options.is_dry_run, &mut visitor.problems)?;
         }
-        self.walk(options, None, "removing wrapped keys", &mut visitor, progress)?;
+        if !self.records.is_standby() {
+            self.walk(options, None, "removing wrapped keys", &mut visitor, progress)?;
+        }
         let Dropping { mut report, problems, .. } = visitor;
         (report.problems, report.problems_total) = (problems.list, problems.total);
         Ok(report)

@@ -6,12 +6,14 @@ use crate::envelope::provider::DataKey;
 use crate::envelope::root::RootKeys;
 use crate::envelope::{Identity, StoredVersion};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::secret::Secret;
 use crate::records::header::{Header, RootWrap};
-use crate::records::keys::JobKind;
+use crate::records::keys::{JobKind, SecretKey};
 use crate::records::{Loaded, Move, Outcome, SecretChange, StoredRecord};
 use crate::store::builder::derive;
 use crate::store::keys::KeyOptions;
 use crate::store::keys::walk::{Counts, Visit, Visitor};
+use crate::store::maintenance::{MaintenanceReport, Upkeep};
 use crate::store::progress::{Meter, Progress};
 use crate::store::{Inner, SecretStore, SecretsManager};
 
@@ -95,6 +97,9 @@ impl SecretStore {
     /// provider's key that wrapped it makes those unreadable too. A store outside a directory keeps its header among its
     /// records, where the backend decides what happens to the old one.
     ///
+    /// What was kept for standbys goes too, with the key of the feed; so every standby has to be made anew. Until then, what
+    /// was deleted is in the standby as in any copy: shredding does not reach it.
+    ///
     /// Interrupted, call it again; what was deleted is certain to be unreadable when it returns.
     ///
     /// # Errors
@@ -111,13 +116,35 @@ impl SecretStore {
     pub fn shred(&self, progress: &mut dyn FnMut(Progress)) -> Result<ShredReport> {
         let _work = self.inner.begin_key_work()?;
         // What is due to be rotated is for whoever has the functions.
-        let purged_secrets = self.inner.maintain(|_, _| Ok(()))?.purged_secrets;
+        let purged_secrets = self.inner.maintain(&mut Purges(&self.inner))?.purged_secrets;
         if self.inner.records.roots().former.is_some() {
             // What was deleted since that began is under a root key that would stay.
             self.inner.rotate_root_key(progress)?;
         }
+        // Whoever has frames and the files must not find the key of the one in the other.
+        self.inner.records.renew_feed()?;
         let RootKeyReport { generation, secrets, .. } = self.inner.rotate_root_key(progress)?;
         Ok(ShredReport { purged_secrets, generation, secrets })
+    }
+}
+
+/// Purges what is due, and leaves everything else to whoever maintains the store.
+struct Purges<'a>(&'a Inner);
+
+impl Upkeep for Purges<'_> {
+    fn commit(&self, old: &Loaded, new: &Secret) -> Result<Outcome> {
+        let mut new = new.clone();
+        new.links.defer(self.0.now());
+        let change = SecretChange { key: &old.key, old: Some(old), new: Some(&new), sealed: &[], quota: None };
+        self.0.records.commit(&change)
+    }
+
+    fn replicate(&self, _: &SecretKey, _: &mut MaintenanceReport) -> Result<()> {
+        Ok(())
+    }
+
+    fn rotate(&mut self, _: Vec<SecretKey>, _: &mut MaintenanceReport) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -186,6 +213,7 @@ impl Inner {
             }
         }
         self.records.move_job(JobKind::Reencrypt)?;
+        self.records.move_feed()?;
         meter.finish();
         Ok((secrets, versions))
     }
@@ -207,7 +235,7 @@ impl Inner {
                 match outcome {
                     Outcome::Done => versions += sealed.len() as u64,
                     // Somebody has changed it meanwhile.
-                    Outcome::Stale | Outcome::OverQuota => batch.extend(self.records.load_by_key(&loaded.key)?),
+                    Outcome::Stale | Outcome::OverQuota { .. } => batch.extend(self.records.load_by_key(&loaded.key)?),
                 }
             }
         }

@@ -130,6 +130,7 @@ impl SecretStore {
     ) -> Result<ExportReport> {
         let path = path.as_ref();
         let tenants = options.tenants()?;
+        self.inner.records.readable()?;
         refuse_existing(path)?;
         // Secrets are read in the order of their keys, which stay as they are as long as this is held.
         let _steady = self.inner.steady();

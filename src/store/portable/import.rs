@@ -40,7 +40,7 @@ impl ImportOptions {
         Self::default()
     }
 
-    /// The KMS key of every imported secret, whatever key it had: a key id, key ARN, alias or alias ARN. Empty: the
+    /// The KMS key of every imported secret and of its replicas in other Regions, whatever key they had: a key id, key ARN, alias or alias ARN. Empty: the
     /// default key.
     #[must_use]
     pub fn kms_key_id(mut self, kms_key_id: impl Into<String>) -> Self {
@@ -110,6 +110,10 @@ impl SecretStore {
     /// was interrupted, or was already done, can be repeated. A secret past its recovery window does not stand in the way,
     /// as for [`create_secret`](SecretsManager::create_secret).
     ///
+    /// A secret that has replicas is replicated here too: the next [`maintain`](Self::maintain) makes those that are missing,
+    /// and finds those in sync that were imported, in whatever order. Until then their status is
+    /// [`StatusType::InProgress`](crate::StatusType::InProgress), and how far replication has come is no difference.
+    ///
     /// # Errors
     ///
     /// Up to the last two, nothing was written:
@@ -152,6 +156,7 @@ impl SecretStore {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ImportReport> {
         options.key()?;
+        self.inner.records.writable()?;
         let file = ExportFile::open(path.as_ref())?;
         let mut chunks = file.unwrap(key, &*self.inner.entropy, self.inner.settings.versions_max)?;
         self.import_from(&mut chunks, options, progress)
@@ -236,7 +241,11 @@ impl Import<'_> {
         portable.check().map_err(|why| source.refuse(&why))?;
         if let Some(key) = &self.key {
             portable.secret.kms_key_id = key.clone();
+            for link in &mut portable.secret.links.regions {
+                link.kms_key_id = key.clone();
+            }
         }
+        portable.secret.require_shareable_key().map_err(|error| source.refuse(error.message()))?;
         Ok(Some(portable))
     }
 
@@ -359,7 +368,7 @@ impl Import<'_> {
             };
             match manager.records().commit(&change)? {
                 Outcome::Done => return Ok(Fate::Created),
-                Outcome::OverQuota => return Err(over_quota(manager.tenant(), secrets_max)),
+                Outcome::OverQuota { .. } => return Err(over_quota(manager.tenant(), secrets_max)),
                 Outcome::Stale => new = Some((secret, sealed)),
             }
         }
@@ -374,6 +383,7 @@ impl Import<'_> {
     ) -> Result<(Secret, Vec<(VersionId, SealedVersion)>)> {
         let mut secret = portable.secret.clone();
         secret.uid = new_uid(manager.entropy())?;
+        secret.links.resume(manager.now());
         // Before the provider is asked: what it answers may be another thing afterwards.
         let roots = manager.records().roots();
         if self.time != Some(roots.time()) {
