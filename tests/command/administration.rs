@@ -63,6 +63,8 @@ fn stats_and_maintenance_tell_what_there_is() {
         "rotated_secrets": 0,
         "tested_rotations": 0,
         "failed_rotations": 0,
+        "replicated_secrets": 0,
+        "failed_replications": 0,
         "next_due_at": null,
     });
     assert_eq!(server.admin("maintain", Some("{}")).ok().json(), idle);

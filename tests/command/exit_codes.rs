@@ -45,6 +45,10 @@ fn what_is_not_there_is_3() {
         "rotate x",
         "rotation status",
         "rotation cancel x",
+        "replicas add x eu-west-1",
+        "replicas remove x eu-west-1",
+        "replicas list x",
+        "replicas promote x",
         "maintain",
     ] {
         folder
@@ -130,6 +134,10 @@ fn a_store_that_is_open_elsewhere_is_7() {
         "rotate x",
         "rotation status",
         "rotation cancel x",
+        "replicas add x eu-west-1",
+        "replicas remove x eu-west-1",
+        "replicas list x",
+        "replicas promote x",
         "maintain",
     ];
     for line in lines {

@@ -3,7 +3,7 @@
 use crate::fixture::{Folder, run};
 
 /// Every subcommand with the options that its help has to name.
-const COMMANDS: [(&str, &[&str]); 29] = [
+const COMMANDS: [(&str, &[&str]); 32] = [
     (
         "serve",
         &[
@@ -22,6 +22,10 @@ const COMMANDS: [(&str, &[&str]); 29] = [
             "--log-level",
             "--lambda-endpoint",
             "--rotation-command",
+            "--deferred-replication",
+            "--also-region",
+            "--standby <DIR>",
+            "--standby-key-file",
             "AWS_ENDPOINT_URL_SECRETS_MANAGER",
             "127.0.0.1:4566",
             "listening on http://",
@@ -40,6 +44,10 @@ const COMMANDS: [(&str, &[&str]); 29] = [
             "--kms-key-id",
             "--tag",
             "--token",
+            "--replica-region <REGION[=KEY]>",
+            "--overwrite-replicas",
+            "--cross-account-primary <ARN>",
+            "--also-region",
             "--json",
             "standard input",
         ],
@@ -72,11 +80,27 @@ const COMMANDS: [(&str, &[&str]); 29] = [
     ),
     ("rotation", &["status", "cancel"]),
     ("policy", &["put", "get", "delete", "list", "validate", "explain"]),
+    ("replicas", &["add", "remove", "list", "promote", "associate", "disassociate"]),
     ("maintain", &["--json", "rotation status", "code 9", "--rotation-command", "--lambda-endpoint", "--listen"]),
     ("verify", &["--no-values", "--expect-epoch", "--json", "restore-backup", "salvage"]),
     ("backup", &["<FILE>", "--json", "restore-backup", "keyring"]),
     ("restore-backup", &["<FILE>", "--json", "strongroom restore SECRET", "strongroom backup"]),
     ("salvage", &["<SOURCE>", "--json", "SOURCE.keyring", "restore-backup"]),
+    (
+        "replicate",
+        &[
+            "<STANDBY>",
+            "--follow",
+            "--interval",
+            "--keep <COMMITS>",
+            "--standby-keyring",
+            "--standby-key-file",
+            "--json",
+            "strongroom standby promote",
+            "strongroom serve --standby",
+        ],
+    ),
+    ("standby", &["status", "promote", "forget"]),
     ("compact", &["--json", "space"]),
     (
         "export",
@@ -176,6 +200,37 @@ const POLICY_COMMANDS: [(&str, &[&str]); 6] = [
     ),
 ];
 
+/// Every subcommand of `replicas`.
+const REPLICA_COMMANDS: [(&str, &[&str]); 6] = [
+    (
+        "replicas add",
+        &[
+            "<ID>",
+            "<REGION[=KEY]>...",
+            "--overwrite",
+            "--also-region",
+            "--json",
+            "strongroom maintain",
+            "exit code is 0",
+        ],
+    ),
+    ("replicas remove", &["<ID>", "<REGION>...", "--json"]),
+    ("replicas list", &["<ID>", "--json", "InProgress", "strongroom maintain", "LAST READ"]),
+    ("replicas promote", &["<ID>", "--json", "--region says", "strongroom rotate"]),
+    (
+        "replicas associate",
+        &["<ID>", "<REPLICA_ARN>", "--role <ARN>", "--any-organization", "--json", "--cross-account-primary"],
+    ),
+    ("replicas disassociate", &["<ID>", "<REPLICA_ARN>", "--json", "strongroom replicas promote"]),
+];
+
+/// Every subcommand of `standby`.
+const STANDBY_COMMANDS: [(&str, &[&str]); 3] = [
+    ("standby status", &["<STANDBY>", "--json", "--keyring", "STANDBY.keyring", "--key-file", "--passphrase-fd"]),
+    ("standby promote", &["<STANDBY>", "--json", "--keyring", "no way back", "nobody uses the other store"]),
+    ("standby forget", &["--dir", "--keyring"]),
+];
+
 /// What every command that opens a store takes.
 const STORE: [&str; 7] =
     ["--dir", "--keyring", "--key-file", "--passphrase", "--passphrase-fd", "--also-key-file", "STRONGROOM_DIR"];
@@ -184,7 +239,9 @@ const STORE: [&str; 7] =
 const TENANT: [&str; 2] = ["--account", "--region"];
 
 /// Commands that work on a whole store.
-const WHOLE: [&str; 11] = [
+const WHOLE: [&str; 13] = [
+    "replicate",
+    "standby forget",
     "maintain",
     "verify",
     "backup",
@@ -209,10 +266,27 @@ fn is_readable(text: &str, what: &str) {
 #[test]
 fn the_help_of_every_command_names_its_options_and_fits_on_the_screen() {
     let folder = Folder::new();
-    for (name, options) in COMMANDS.into_iter().chain(KEY_COMMANDS).chain(ROTATION_COMMANDS).chain(POLICY_COMMANDS) {
+    for (name, options) in COMMANDS
+        .into_iter()
+        .chain(KEY_COMMANDS)
+        .chain(ROTATION_COMMANDS)
+        .chain(POLICY_COMMANDS)
+        .chain(REPLICA_COMMANDS)
+        .chain(STANDBY_COMMANDS)
+    {
         let needs_store = !matches!(
             name,
-            "random-password" | "completions" | "keys" | "audit" | "audit verify" | "rotation" | "policy"
+            "random-password"
+                | "completions"
+                | "keys"
+                | "audit"
+                | "audit verify"
+                | "rotation"
+                | "policy"
+                | "replicas"
+                | "standby"
+                | "standby status"
+                | "standby promote"
         );
         let needs_tenant = needs_store && !WHOLE.contains(&name);
         let words: Vec<&str> = name.split(' ').collect();
@@ -297,6 +371,9 @@ fn every_shell_gets_completions_that_it_can_read() {
             "no-run-now",
             "enforce-policies",
             "identity-policy",
+            "replica-region",
+            "any-organization",
+            "standby-key-file",
         ] {
             assert!(script.text().contains(word), "{shell} lacks {word}");
         }

@@ -228,9 +228,10 @@ fn maintain_does_what_is_due_and_its_exit_code_tells_a_failed_rotation() {
         ("Removed", "0 versions"),
         ("Rotated", "0 secrets"),
         ("Tested", "0 functions"),
+        ("Replicated", "0 secrets"),
         ("Failed", "1 rotation"),
     ];
-    assert_eq!(told[..5], counts.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    assert_eq!(told[..6], counts.map(|(name, text)| (name.to_owned(), text.to_owned())));
 
     let status = folder.vault("rotation status retried --json").quiet().json();
     let progress = &status["InProgress"];
@@ -239,7 +240,7 @@ fn maintain_does_what_is_due_and_its_exit_code_tells_a_failed_rotation() {
     assert!((wait - 120.0).abs() < 0.01, "the second wait is twice the first: {wait}");
 
     let again = folder.vault("maintain").quiet();
-    assert!(again.text().contains("Failed   0 rotations"), "it is not due yet: {again:?}");
+    assert!(again.text().contains("Failed      0 rotations"), "it is not due yet: {again:?}");
     let next = folder.vault("maintain --json").quiet().json();
     let idle = json!({
         "purged_secrets": 0,
@@ -247,11 +248,13 @@ fn maintain_does_what_is_due_and_its_exit_code_tells_a_failed_rotation() {
         "rotated_secrets": 0,
         "tested_rotations": 0,
         "failed_rotations": 0,
+        "replicated_secrets": 0,
+        "failed_replications": 0,
         "next_due_at": progress["NextAttemptDate"],
     });
     assert_eq!(next, idle);
     let nothing = Folder::with_store();
-    assert!(nothing.vault("maintain").quiet().text().ends_with("Next     nothing is scheduled\n"));
+    assert!(nothing.vault("maintain").quiet().text().ends_with("Next        nothing is scheduled\n"));
     nothing.run("maintain --dir nowhere").fails(3, &["no store in `", "init"]);
 }
 

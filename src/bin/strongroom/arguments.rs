@@ -3,8 +3,11 @@
 pub(crate) mod audit;
 pub(crate) mod keys;
 pub(crate) mod policy;
+pub(crate) mod random_password;
+pub(crate) mod replicas;
 pub(crate) mod rotate;
 pub(crate) mod rotation;
+pub(crate) mod standby;
 pub(crate) mod transfer;
 pub(crate) mod upkeep;
 
@@ -17,8 +20,11 @@ use clap_complete::Shell;
 use crate::arguments::audit::AuditCommand;
 use crate::arguments::keys::KeyCommand;
 use crate::arguments::policy::PolicyCommand;
+use crate::arguments::random_password::RandomPassword;
+use crate::arguments::replicas::{NewReplicas, ReplicasCommand, ServedReplicas};
 use crate::arguments::rotate::{Maintain, Rotate, RotationCommand};
 use crate::arguments::rotation::Rotation;
+use crate::arguments::standby::{Replicate, ServedStandby, StandbyCommand};
 use crate::arguments::transfer::{Export, Import};
 use crate::arguments::upkeep::{Backup, Compact, RestoreBackup, Salvage, SalvageReader, Verify};
 use crate::failure::{EXIT_CODES, Failure};
@@ -87,7 +93,10 @@ pub(crate) enum Command {
     /// See and change who may do what with a secret, and find out why somebody may not
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Do what is due: rotate, purge what is past its recovery window, remove old versions
+    /// Keep copies of a secret in other Regions, or in another account
+    #[command(subcommand)]
+    Replicas(ReplicasCommand),
+    /// Do what is due: rotate, replicate, purge what is past its recovery window, remove old versions
     Maintain(Maintain),
     /// Check that a store is whole; nothing is changed
     Verify(Verify),
@@ -97,6 +106,11 @@ pub(crate) enum Command {
     RestoreBackup(RestoreBackup),
     /// Make a new store from what can still be read of a damaged one
     Salvage(Salvage),
+    /// Bring a standby, a second store that follows, to where a store is
+    Replicate(Replicate),
+    /// See how far a standby is, and make it a store like any other
+    #[command(subcommand)]
+    Standby(StandbyCommand),
     /// Give back the space of what was overwritten or deleted
     Compact(Compact),
     /// Write all secrets into a file with a key of its own, for another store
@@ -284,6 +298,12 @@ pub(crate) struct Serve {
 
     #[command(flatten)]
     pub(crate) rotation: Rotation,
+
+    #[command(flatten)]
+    pub(crate) replicas: ServedReplicas,
+
+    #[command(flatten)]
+    pub(crate) standby: ServedStandby,
 }
 
 /// Largest --max-body-bytes.
@@ -408,6 +428,9 @@ pub(crate) struct Create {
 
     #[command(flatten)]
     pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) replicas: NewReplicas,
 }
 
 #[derive(Debug, Args)]
@@ -543,40 +566,6 @@ pub(crate) struct Delete {
     /// Remove the secret at once and for good. As at the service, it is no failure if there is none
     #[arg(long)]
     pub(crate) force: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RandomPassword {
-    /// How many characters: 1 to 4,096
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    pub(crate) length: i64,
-
-    /// Characters that must not appear
-    #[arg(long, value_name = "CHARACTERS")]
-    pub(crate) exclude_characters: Option<String>,
-
-    /// Types of characters to leave out, separated by commas
-    #[arg(long, value_enum, value_name = "TYPE", value_delimiter = ',')]
-    pub(crate) exclude: Vec<CharacterType>,
-
-    /// A space may appear
-    #[arg(long)]
-    pub(crate) include_space: bool,
-
-    /// Not every type of character has to appear
-    #[arg(long)]
-    pub(crate) any_types: bool,
-
-    #[command(flatten)]
-    pub(crate) format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CharacterType {
-    Numbers,
-    Punctuation,
-    Uppercase,
-    Lowercase,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use strongroom::{BackendError, Error, ErrorKind, KeyFaultReason};
+use strongroom::{BackendError, Error, ErrorKind, KeyFaultReason, ReplicationFault};
 
 use crate::output::shown;
 
@@ -138,6 +138,46 @@ fn hint_for_state(reason: KeyFaultReason) -> Option<&'static str> {
     }
 }
 
+/// What to do about a store and a standby that do not fit together.
+fn of_replication(fault: ReplicationFault) -> (Code, Option<&'static str>) {
+    use ReplicationFault as F;
+    match fault {
+        F::BeginsLater { .. } => (
+            Code::Conflict,
+            Some(
+                "move the directory of the standby away, and `strongroom replicate` makes a new one; --keep says for how many \
+                 commits a standby may be away",
+            ),
+        ),
+        F::LogDamaged { .. } => (
+            Code::Damaged,
+            Some(
+                "`strongroom standby forget`; then move the directory of the standby away, and `strongroom replicate` makes a \
+                 new one",
+            ),
+        ),
+        F::OtherStore => (Code::Conflict, Some("every standby has a directory of its own: give another one")),
+        F::Diverged => (
+            Code::Conflict,
+            Some(
+                "move the directory of the one that does not count away, and `strongroom replicate` makes a standby anew",
+            ),
+        ),
+        F::IsStandby => (
+            Code::Conflict,
+            Some("`strongroom standby promote STANDBY` makes it a store like any other, if the other one is lost"),
+        ),
+        F::StillSeeding => (Code::Conflict, Some("`strongroom replicate` fills it")),
+        F::NotAStandby => (
+            Code::Conflict,
+            Some("a standby is made by `strongroom replicate`, in a directory that holds no store: give another one"),
+        ),
+        F::Damaged => (Code::Damaged, None),
+        F::NotKeepingChanges | F::OutOfOrder { .. } | F::OtherCopy | F::CopyOutOfOrder { .. } => (Code::Conflict, None),
+        _ => (Code::Other, None),
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         use ErrorKind as K;
@@ -159,6 +199,7 @@ impl From<Error> for Failure {
             K::EncryptionFailure(fault) | K::DecryptionFailure(fault) => (Code::Key, hint_for_state(fault.reason)),
             K::InvalidKey(_) | K::KeyProviderOutage(_) => (Code::Key, None),
             K::KeyFile => (Code::Key, None),
+            K::Replication(fault) => of_replication(*fault),
             K::WrongKey(fault) if fault.reason == KeyFaultReason::WrongPassphrase => {
                 (Code::Key, Some("give the passphrase with which the store was made, or to which it was changed"))
             }

@@ -7,6 +7,7 @@ mod output;
 mod place;
 mod progress;
 mod serve;
+mod standby;
 mod values;
 
 use std::alloc::System;
@@ -47,12 +48,15 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Rotate(rotate) => commands::rotation::rotate(rotate),
         Command::Rotation(rotation) => commands::rotation::run(rotation),
         Command::Policy(policy) => commands::policy::run(policy),
+        Command::Replicas(replicas) => commands::replicas::run(replicas),
         Command::Maintain(maintain) => commands::maintain::run(&maintain),
         Command::Verify(verify) => commands::verify::run(verify),
         Command::Backup(backup) => commands::backup::run(backup),
         Command::RestoreBackup(restore) => commands::restore_backup::run(restore),
         Command::Salvage(salvage) => commands::salvage::run(salvage),
         Command::SalvageReader(reader) => commands::salvage::read(&reader),
+        Command::Replicate(replicate) => commands::replicate::run(replicate),
+        Command::Standby(standby) => commands::standby::run(standby),
         Command::Compact(compact) => commands::compact::run(compact),
         Command::Export(export) => commands::export::run(export),
         Command::Import(import) => commands::import::run(import),

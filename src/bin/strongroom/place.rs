@@ -14,6 +14,7 @@ use strongroom::{
 use zeroize::Zeroizing;
 
 use crate::arguments::keys::NewPassphrase;
+use crate::arguments::standby::StandbyKey;
 use crate::arguments::upkeep::Whole;
 use crate::arguments::{AlsoKeyFile, Key, Place};
 use crate::failure::{Code, DAMAGED, Failure};
@@ -21,6 +22,9 @@ use crate::progress;
 
 /// Longest passphrase that is read, in bytes.
 const PASSPHRASE_BYTES_MAX: usize = 64 * 1024;
+
+/// How long another command may keep a store open: whoever brings a standby up to date has it for a moment, now and then.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A store that is there, opened for one account and Region.
 pub(crate) fn open(place: &Place) -> Result<SecretsManager, Failure> {
@@ -174,7 +178,18 @@ impl Keys {
 
     pub(crate) fn builder(&self) -> Builder {
         let Place { dir, account, region, key: _ } = &self.place;
-        SecretStore::builder(dir).key_provider(Arc::clone(&self.provider)).account(account).region(region)
+        let builder = SecretStore::builder(dir).key_provider(Arc::clone(&self.provider)).wait_for_lock(LOCK_PATIENCE);
+        builder.account(account).region(region)
+    }
+
+    /// The standby of the store.
+    pub(crate) fn standby(
+        &self,
+        directory: &Path,
+        key: &StandbyKey,
+        tell: fn(&str, &Path),
+    ) -> Result<Builder, Failure> {
+        standby(&self.place.dir, &self.provider, directory, key, tell)
     }
 
     /// The account and the Region that are meant if nothing else is said.
@@ -225,8 +240,36 @@ impl WholeKeys {
         work: impl FnOnce(Builder, &mut dyn FnMut(Progress)) -> strongroom::Result<T>,
     ) -> Result<T, Failure> {
         let builder = SecretStore::builder(&self.directory).key_provider(Arc::clone(&self.provider));
+        let builder = builder.wait_for_lock(LOCK_PATIENCE);
         progress::follow(what, |tell| work(builder, tell)).map_err(|error| not_opened(&self.directory, error))
     }
+
+    /// The standby of the store.
+    pub(crate) fn standby(&self, directory: &Path, key: &StandbyKey) -> Result<Builder, Failure> {
+        standby(&self.directory, &self.provider, directory, key, tell_made)
+    }
+}
+
+/// The standby of a store, with the keys of the store unless it has some of its own. Missing ones are made with it.
+fn standby(
+    store: &Path,
+    provider: &Arc<dyn KeyProvider>,
+    directory: &Path,
+    key: &StandbyKey,
+    tell: fn(&str, &Path),
+) -> Result<Builder, Failure> {
+    let directory = named(directory)?;
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (there, here) = (real(&directory), real(store));
+    if there.starts_with(&here) || here.starts_with(&there) {
+        return Err(Failure::usage("a store and its standby cannot be in the same directory, or one inside the other"));
+    }
+    let is_new = !is_made(&directory)?;
+    let provider = match key.own() {
+        Some(key) => main_provider(&directory, key, is_new.then_some(tell))?,
+        None => Arc::clone(provider),
+    };
+    Ok(SecretStore::builder(directory).key_provider(provider).wait_for_lock(LOCK_PATIENCE))
 }
 
 /// A spinner on standard error, if that is a terminal.

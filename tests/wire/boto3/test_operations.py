@@ -263,61 +263,16 @@ def test_a_random_password_is_made_of_what_is_allowed(client):
     assert spaces == " " * 32
 
 
-NOT_IMPLEMENTED = [
-    ("associate_cross_account_replica", {"CrossAccountReplicaARN": "arn:aws:secretsmanager:us-east-1:1:secret:a-b"}),
-    ("disassociate_cross_account_replica", {"CrossAccountReplicaARN": "arn:aws:secretsmanager:us-east-1:1:secret:a-b"}),
-    ("remove_regions_from_replication", {"RemoveReplicaRegions": ["eu-west-1"]}),
-    ("replicate_secret_to_regions", {"AddReplicaRegions": [{"Region": "eu-west-1"}]}),
-    ("stop_replication_to_replica", {}),
-]
-
-
-@pytest.mark.parametrize("operation, request_members", NOT_IMPLEMENTED, ids=[name for name, _ in NOT_IMPLEMENTED])
-def test_an_operation_that_does_not_exist_yet_says_so_and_changes_nothing(operation, request_members, client):
-    def everything():
-        described = client.describe_secret(SecretId="kept")
-        listed = client.list_secrets(IncludePlannedDeletion=True)["SecretList"]
-        versions = client.list_secret_version_ids(SecretId="kept", IncludeDeprecated=True)["Versions"]
-        return {name: described[name] for name in members(described)}, listed, versions
-
-    client.create_secret(Name="kept", SecretString="one")
-    before = everything()
-    with refused(client, "NotImplementedException", status=501):
-        getattr(client, operation)(SecretId="kept", **request_members)
-    assert everything() == before
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"AddReplicaRegions": [{"Region": "eu-west-1"}]},
-        {"CrossAccountPrimaryARN": "arn:aws:secretsmanager:us-east-1:111122223333:secret:a-a1B2c3"},
-    ],
-    ids=lambda more: next(iter(more)),
-)
-def test_a_secret_is_not_created_without_the_replicas_that_were_asked_for(more, client, server, account):
-    with refused(client, "NotImplementedException", status=501):
-        client.create_secret(Name="new", SecretString="x", **more)
-    body = json.dumps({"Name": "new", "SecretString": "x", "ClientRequestToken": TOKEN, **more})
-    member = json.dumps(more)[1:-1]
-    # Nor when it is asked twice, or in other characters.
-    for body in [
-        body[:-1] + "," + member + "}",
-        body.replace('"AddR', '"\\u0041ddR').replace('"Cross', '"\\u0043ross'),
-    ]:
-        answer = server.send(body.encode(), "CreateSecret", Authorization=authorization(account))
-        assert answer.status in {400, 501}
-    assert client.list_secrets()["SecretList"] == []
-
-
 def test_all_operations_of_the_client_are_known(client):
     exists = {
+        "associate_cross_account_replica",
         "batch_get_secret_value",
         "cancel_rotate_secret",
         "create_secret",
         "delete_resource_policy",
         "delete_secret",
         "describe_secret",
+        "disassociate_cross_account_replica",
         "get_random_password",
         "get_resource_policy",
         "get_secret_value",
@@ -326,15 +281,18 @@ def test_all_operations_of_the_client_are_known(client):
         "list_secrets",
         "put_resource_policy",
         "put_secret_value",
+        "remove_regions_from_replication",
+        "replicate_secret_to_regions",
         "restore_secret",
         "rotate_secret",
+        "stop_replication_to_replica",
         "tag_resource",
         "untag_resource",
         "update_secret",
         "update_secret_version_stage",
         "validate_resource_policy",
     }
-    known = {client.meta.method_to_api_mapping[name] for name in exists | {name for name, _ in NOT_IMPLEMENTED}}
+    known = {client.meta.method_to_api_mapping[name] for name in exists}
     assert known == set(client.meta.service_model.operation_names)
 
 

@@ -3,6 +3,7 @@
 use strongroom::{DescribeSecretRequest, DescribeSecretResponse};
 
 use crate::arguments::Secret;
+use crate::commands::replicas;
 use crate::failure::Failure;
 use crate::{output, place};
 
@@ -32,5 +33,9 @@ fn print(secret: &DescribeSecretResponse) -> Result<(), Failure> {
         ("Deletion on", one(secret.deleted_date.as_ref().map(output::date))),
         ("Tags", tags.collect()),
         ("Versions", versions.collect()),
+        ("Primary Region", one(secret.primary_region.clone())),
+        ("Replicas", secret.replication_status.iter().flatten().map(replicas::region_line).collect()),
+        ("Replica of", secret.cross_account_primary.iter().map(replicas::primary_line).collect()),
+        ("Elsewhere", secret.cross_account_replicas.iter().flatten().map(replicas::account_line).collect()),
     ])
 }

@@ -1,5 +1,7 @@
 //! `strongroom init`.
 
+use std::time::Duration;
+
 use strongroom::OpenMode;
 
 use crate::arguments::Init;
@@ -13,6 +15,8 @@ pub(crate) fn run(arguments: &Init) -> Result<(), Failure> {
         return Err(Failure::new(Code::Conflict, format!("there is a store in `{directory}` already")));
     }
     let keys = Keys::new(&arguments.place, place::tell_made)?;
-    keys.open(keys.builder().mode(OpenMode::CreateNew))?.close()?;
+    // Whoever is at work there is making it.
+    let builder = keys.builder().mode(OpenMode::CreateNew).wait_for_lock(Duration::ZERO);
+    keys.open(builder)?.close()?;
     output::line(format_args!("made a store in {directory}"))
 }

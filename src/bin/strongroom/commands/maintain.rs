@@ -6,6 +6,7 @@ use serde::Serialize;
 use strongroom::{MaintenanceReport, Timestamp};
 
 use crate::arguments::rotate::Maintain;
+use crate::commands::replicas;
 use crate::commands::rotation::failures::Failures;
 use crate::failure::{Code, Failure};
 use crate::output::{self, counted};
@@ -19,6 +20,8 @@ pub(crate) struct Summary {
     rotated_secrets: u64,
     tested_rotations: u64,
     failed_rotations: u64,
+    replicated_secrets: u64,
+    failed_replications: u64,
     next_due_at: Option<f64>,
 }
 
@@ -30,6 +33,8 @@ impl Summary {
             rotated_secrets: report.rotated_secrets,
             tested_rotations: report.tested_rotations,
             failed_rotations: report.failed_rotations,
+            replicated_secrets: report.replicated_secrets,
+            failed_replications: report.failed_replications,
             next_due_at: report.next_due_at.as_ref().map(|at| Timestamp::timestamp_millis(at) as f64 / 1000.0),
         }
     }
@@ -49,6 +54,9 @@ pub(crate) fn run(arguments: &Maintain) -> Result<(), Failure> {
     } else {
         print(&done)?;
     }
+    if done.failed_replications > 0 {
+        replicas::warn_of_failures(done.failed_replications);
+    }
     match done.failed_rotations {
         0 => Ok(()),
         failed => Err(Failure::new(Code::Rotation, failures.reasons().join("; "))
@@ -64,7 +72,8 @@ fn print(done: &MaintenanceReport) -> Result<(), Failure> {
         ("Removed", vec![counted(done.removed_versions, "version")]),
         ("Rotated", vec![counted(done.rotated_secrets, "secret")]),
         ("Tested", vec![counted(done.tested_rotations, "function")]),
-        ("Failed", vec![counted(done.failed_rotations, "rotation")]),
+        ("Replicated", vec![counted(done.replicated_secrets, "secret")]),
+        ("Failed", vec![counted(done.failed_rotations, "rotation"), counted(done.failed_replications, "replication")]),
         ("Next", vec![next]),
     ])
 }

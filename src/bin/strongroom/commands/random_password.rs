@@ -2,7 +2,7 @@
 
 use strongroom::{DataKey, GetRandomPasswordRequest, OsEntropy, SecretStore, StaticKey};
 
-use crate::arguments::{CharacterType, RandomPassword};
+use crate::arguments::random_password::{CharacterType, RandomPassword};
 use crate::failure::{Code, Failure};
 use crate::output;
 

@@ -122,7 +122,7 @@ fn tell(report: &SalvageReport, directory: &Path, is_whole: bool) -> Result<(), 
 }
 
 /// The keys stay where they are. Only the default keyring is found by the place of the store.
-fn how_to_open(source: &Path, directory: &Path, key: &Key) -> Result<String, Failure> {
+pub(super) fn how_to_open(source: &Path, directory: &Path, key: &Key) -> Result<String, Failure> {
     let Key { keyring, key_file, passphrase, passphrase_fd, .. } = key.or_from_environment()?;
     let option = match (keyring, key_file) {
         _ if passphrase || passphrase_fd.is_some() => return Ok("it opens with the same passphrase".to_owned()),

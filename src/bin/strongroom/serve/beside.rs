@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use strongroom::{Observer, OpenMode, SecretStore};
+use strongroom::{Observer, OpenMode, Replication, SecretStore};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -52,12 +52,21 @@ pub(crate) fn beside<T>(
     let (keys, clock) = (Keys::new(place, place::tell_made)?, ServerClock::default());
     let callers = Callers::new(keys.tenant(), passes.credentials(), must_sign);
     let durability = Durability::Immediate;
-    let opening =
-        Opening { keys, clock: clock.clone(), durability, functions, observer: Some(observer), rotates_inline };
+    let opening = Opening {
+        keys,
+        clock: clock.clone(),
+        durability,
+        functions,
+        observer: Some(observer),
+        rotates_inline,
+        replication: Replication::default(),
+        also_regions: Vec::new(),
+    };
     let shelf = Arc::new(Shelf::open(opening, OpenMode::OpenExisting)?);
     let server = Server {
         shelf: Arc::clone(&shelf),
         maintenance: None,
+        defers_replication: false,
         callers,
         clock,
         has_admin: false,

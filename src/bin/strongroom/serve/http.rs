@@ -33,6 +33,8 @@ pub(super) struct Server {
     pub(super) shelf: Arc<Shelf>,
     /// Who maintains the store, unless that is for others to do.
     pub(super) maintenance: Option<Arc<Maintenance>>,
+    /// Whether replicas wait for maintenance.
+    pub(super) defers_replication: bool,
     pub(super) callers: Callers,
     pub(super) clock: ServerClock,
     pub(super) has_admin: bool,
@@ -102,8 +104,7 @@ async fn attend_to_the_end(server: Arc<Server>, request: Request, next: Next) ->
     };
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
-    // What is not implemented is asked for by the client, and no failure of the server's.
-    if status >= 500 && status != 501 {
+    if status >= 500 {
         tracing::error!(request_id, operation, status, error_code, account, region, principal, micros, "request");
     } else {
         tracing::info!(request_id, operation, status, error_code, account, region, principal, micros, "request");
@@ -129,16 +130,26 @@ async fn call(State(server): State<Arc<Server>>, request: Request) -> Response {
     }
     note.caller = Some(caller.clone());
     let begins_rotation = note.operation == "RotateSecret";
+    let leaves_replicas_behind = server.defers_replication && !only_reads(note.operation);
     let id = parts.extensions.get().cloned().unwrap_or_default();
     let answered = tokio::task::spawn_blocking(move || {
         let answer = dispatch(&server.shelf, &caller, &id, &target, &body.bytes);
-        if let Some(maintenance) = server.maintenance.as_ref().filter(|_| begins_rotation && answer.status == 200) {
-            maintenance.ask();
+        if let Some(maintenance) = server.maintenance.as_ref().filter(|_| answer.status == 200) {
+            if begins_rotation {
+                maintenance.ask();
+            } else if leaves_replicas_behind {
+                maintenance.look_again();
+            }
         }
         answer
     });
     let answered = answered.await;
     respond(answered.unwrap_or_else(|_| internal("a call ended early")), note)
+}
+
+/// Whether an operation leaves every secret as it is.
+fn only_reads(operation: &str) -> bool {
+    ["Get", "BatchGet", "List", "Describe", "Validate"].iter().any(|start| operation.starts_with(start))
 }
 
 fn dispatch(shelf: &Shelf, caller: &Caller, id: &RequestId, target: &str, body: &[u8]) -> WireResponse {

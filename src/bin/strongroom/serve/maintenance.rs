@@ -64,7 +64,7 @@ impl Maintenance {
         self.changed.notify_all();
     }
 
-    /// The time was changed: something may be due.
+    /// Something may be due that was not when the last run ended: the time was changed, or replicas are behind.
     pub(super) fn look_again(&self) {
         if self.interval.is_some() {
             self.ask();
@@ -133,30 +133,42 @@ impl Maintenance {
 }
 
 /// A line in the log, if something was done.
-fn note(done: &Outcome) {
-    let report = match done {
+fn note(outcome: &Outcome) {
+    let report = match outcome {
         Ok(report) => report,
         Err(error) => return tracing::error!(%error, "maintenance failed"),
     };
     let MaintenanceReport {
-        purged_secrets, removed_versions, rotated_secrets, tested_rotations, failed_rotations, ..
+        purged_secrets,
+        removed_versions,
+        rotated_secrets,
+        tested_rotations,
+        replicated_secrets,
+        failed_rotations,
+        failed_replications,
+        ..
     } = *report;
-    if failed_rotations > 0 {
+    let done = purged_secrets + removed_versions + rotated_secrets + tested_rotations + replicated_secrets;
+    if failed_rotations + failed_replications > 0 {
         tracing::warn!(
             purged_secrets,
             removed_versions,
             rotated_secrets,
             tested_rotations,
+            replicated_secrets,
             failed_rotations,
+            failed_replications,
             "maintained"
         );
-    } else if purged_secrets + removed_versions + rotated_secrets + tested_rotations > 0 {
+    } else if done > 0 {
         tracing::info!(
             purged_secrets,
             removed_versions,
             rotated_secrets,
             tested_rotations,
+            replicated_secrets,
             failed_rotations,
+            failed_replications,
             "maintained"
         );
     }

@@ -14,6 +14,7 @@ mod maintenance;
 mod passes;
 mod shelf;
 mod sigv4;
+mod standby;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use strongroom::{Entropy as _, Observer, OpenMode, OsEntropy};
+use strongroom::{Entropy as _, Observer, OpenMode, OsEntropy, Replication, StandbyDirectory};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{self, oneshot};
@@ -41,6 +42,7 @@ use crate::serve::functions::{AccessKey, Functions};
 use crate::serve::http::Server;
 use crate::serve::maintenance::Maintenance;
 use crate::serve::shelf::{Opening, Shelf};
+use crate::serve::standby::Standby;
 
 pub(crate) use crate::serve::beside::beside;
 
@@ -73,19 +75,31 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     let access_key = if credentials.is_some() { AccessKey::Inherited } else { AccessKey::Account };
     let functions = Functions::new(&arguments.rotation, listener.local_addr()?, &access_key)?;
     let clock = ServerClock::default();
-    let keys = Keys::new(
-        &arguments.place,
-        match arguments.log_format {
-            LogFormat::Text => place::tell_made,
-            LogFormat::Json => log_made,
-        },
-    )?;
+    let tell = match arguments.log_format {
+        LogFormat::Text => place::tell_made,
+        LogFormat::Json => log_made,
+    };
+    let keys = Keys::new(&arguments.place, tell)?;
+    let followed_by = match &arguments.standby.standby {
+        Some(directory) => Some(StandbyDirectory::new(keys.standby(directory, &arguments.standby.key, tell)?)),
+        None => None,
+    };
     let credentials = Arc::new(RwLock::new(credentials.unwrap_or_default()));
     let callers = Callers::new(keys.tenant(), credentials, must_sign).enforce_policies(arguments.enforce_policies);
-    let durability = arguments.durability;
+    let (durability, is_deferred) = (arguments.durability, arguments.replicas.deferred_replication);
     let observer = audit.clone().map(|audit| audit as Arc<dyn Observer>);
-    let opening = Opening { keys, clock: clock.clone(), durability, functions, observer, rotates_inline: false };
+    let opening = Opening {
+        keys,
+        clock: clock.clone(),
+        durability,
+        functions,
+        observer,
+        rotates_inline: false,
+        replication: if is_deferred { Replication::Deferred } else { Replication::Synchronous },
+        also_regions: arguments.replicas.also.also_regions.clone(),
+    };
     let shelf = Arc::new(Shelf::open(opening, OpenMode::OpenOrCreate)?);
+    let standby = followed_by.map(|link| Standby::start(Arc::clone(&shelf), link)).transpose()?;
     // Whoever moves the clock wants to see what is due then.
     let seconds = arguments.maintain_every.unwrap_or(if arguments.admin { 0 } else { MAINTENANCE_SECONDS });
     let interval = (seconds > 0).then(|| Duration::from_secs(seconds));
@@ -93,6 +107,7 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     let server = Server {
         shelf: Arc::clone(&shelf),
         maintenance: Some(Arc::clone(&maintenance)),
+        defers_replication: is_deferred,
         callers: callers.allow_hosts(arguments.allow_host.clone()),
         clock,
         has_admin: arguments.admin,
@@ -104,6 +119,9 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     let served = runtime.block_on(serve(&arguments, listener, server, (maintenance, maintenance_ended)));
     // Calls that are still under way finish before the store is closed.
     drop(runtime);
+    if let Some(standby) = standby {
+        standby.finish();
+    }
     let closed = shelf.close();
     let audited = audit.map_or(Ok(()), |audit| audit.check());
     served.and(closed).and(audited)
@@ -125,6 +143,19 @@ fn listen(address: SocketAddr) -> Result<std::net::TcpListener, Failure> {
         let failure = Failure::from(error).during(format_args!("cannot listen on {address}"));
         if is_taken { failure.hint("--listen 127.0.0.1:0 takes a free port and says which") } else { failure }
     })
+}
+
+/// Does something when the process is asked to end, as long as the result is kept.
+pub(crate) fn on_stop_signal(act: impl FnOnce() + Send + 'static) -> io::Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let entered = runtime.enter();
+    let asked = connections::stop_signal()?;
+    drop(entered);
+    runtime.spawn(async move {
+        asked.await;
+        act();
+    });
+    Ok(runtime)
 }
 
 async fn serve(

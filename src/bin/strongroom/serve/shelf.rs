@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use strongroom::{MaintenanceReport, Observer, OpenMode, SecretStore};
+use strongroom::{MaintenanceReport, Observer, OpenMode, Replication, SecretStore};
 
 use crate::arguments::Durability;
 use crate::failure::{Code, Failure};
@@ -28,6 +28,9 @@ pub(super) struct Opening {
     pub(super) observer: Option<Arc<dyn Observer>>,
     /// Whether `RotateSecret` makes the first attempt itself.
     pub(super) rotates_inline: bool,
+    pub(super) replication: Replication,
+    /// Regions in which replicas can be besides those that AWS has.
+    pub(super) also_regions: Vec<String>,
 }
 
 impl Opening {
@@ -38,7 +41,8 @@ impl Opening {
         };
         let builder = self.keys.builder().clock(self.clock.clone()).durability(durability);
         let builder = self.functions.register(builder).rotation_workers(ROTATION_WORKERS);
-        let mut builder = builder.rotate_inline(self.rotates_inline);
+        let builder = builder.rotate_inline(self.rotates_inline).replication(self.replication);
+        let mut builder = builder.replica_regions(self.also_regions.clone());
         if let Some(observer) = &self.observer {
             builder = builder.observer(Arc::clone(observer));
         }
@@ -178,8 +182,16 @@ mod tests {
         let place = Place { dir: directory.join("vault"), key, account, region };
         let keys = Keys::new(&place, |_, _| {}).unwrap();
         let (clock, functions) = (ServerClock::default(), Functions::default());
-        let opening =
-            Opening { keys, clock, durability: Durability::Eventual, functions, observer: None, rotates_inline: false };
+        let opening = Opening {
+            keys,
+            clock,
+            durability: Durability::Eventual,
+            functions,
+            observer: None,
+            rotates_inline: false,
+            replication: Replication::default(),
+            also_regions: Vec::new(),
+        };
         Shelf::open(opening, OpenMode::OpenOrCreate).unwrap()
     }
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::primitives::{Blob, DateTime};
-use aws_sdk_secretsmanager::types::{ReplicaRegionType, Tag};
+use aws_sdk_secretsmanager::types::{ReplicaRegionType, ReplicationStatusType, Tag};
 
 use crate::server::{Server, refused};
 
@@ -286,21 +286,51 @@ async fn a_policy_is_attached_shown_validated_and_detached() {
 }
 
 #[tokio::test]
-async fn operations_that_do_not_exist_yet_say_so() {
+async fn a_secret_is_replicated_and_its_replica_released() {
+    let server = Server::start();
+    let (client, ireland) = (server.client(), server.client_of("111122223333", "eu-west-1"));
+    let region = |region: &str| ReplicaRegionType::builder().region(region).build();
+    let create = client.create_secret().name("a").secret_string("one").add_replica_regions(region("eu-west-1"));
+    let created = create.send().await.unwrap();
+    let shown = |statuses: &[ReplicationStatusType]| -> Vec<(String, String)> {
+        let text = |status: &ReplicationStatusType| status.status().unwrap().as_str().to_owned();
+        statuses.iter().map(|status| (status.region().unwrap().to_owned(), text(status))).collect()
+    };
+    let in_sync = |regions: &[&str]| -> Vec<(String, String)> {
+        regions.iter().map(|region| ((*region).to_owned(), "InSync".to_owned())).collect()
+    };
+    assert_eq!(shown(created.replication_status()), in_sync(&["eu-west-1"]));
+    let replicate = client.replicate_secret_to_regions().secret_id("a").add_replica_regions(region("eu-west-2"));
+    let replicated = replicate.send().await.unwrap();
+    assert_eq!(shown(replicated.replication_status()), in_sync(&["eu-west-1", "eu-west-2"]));
+
+    let got = ireland.get_secret_value().secret_id("a").send().await.unwrap();
+    assert_eq!(
+        (got.secret_string.as_deref(), got.arn),
+        (Some("one"), created.arn.map(|arn| arn.replace("us-east", "eu-west")))
+    );
+    let text = "Operation not permitted on a replica secret. Call must be made in primary secret's region.";
+    let put = ireland.put_secret_value().secret_id("a").secret_string("no");
+    refused(put.send().await, 400, "InvalidParameterException", Some(text));
+    assert_eq!(
+        ireland.describe_secret().secret_id("a").send().await.unwrap().primary_region.as_deref(),
+        Some("us-east-1")
+    );
+
+    ireland.stop_replication_to_replica().secret_id("a").send().await.unwrap();
+    ireland.put_secret_value().secret_id("a").secret_string("its own").send().await.unwrap();
+    let remove = client.remove_regions_from_replication().secret_id("a").remove_replica_regions("eu-west-2");
+    assert_eq!(remove.send().await.unwrap().replication_status(), []);
+    let invalid = client.replicate_secret_to_regions().secret_id("a").add_replica_regions(region("us-east-1"));
+    refused(invalid.send().await, 400, "InvalidParameterException", Some("Invalid replica region."));
+}
+
+#[tokio::test]
+async fn a_secret_that_nobody_was_named_for_is_not_rotated() {
     let server = Server::start();
     let client = server.client();
     client.create_secret().name("a").secret_string("one").send().await.unwrap();
     let before = client.describe_secret().secret_id("a").send().await.unwrap();
-    macro_rules! refuse {
-        ($call:expr) => {
-            refused($call.secret_id("a").send().await, 501, "NotImplementedException", None)
-        };
-    }
-    let region = || ReplicaRegionType::builder().region("eu-west-1").build();
-    refuse!(client.remove_regions_from_replication().remove_replica_regions("eu-west-1"));
-    refuse!(client.replicate_secret_to_regions().add_replica_regions(region()));
-    refuse!(client.stop_replication_to_replica());
-    // Nobody was named who could rotate it.
     refused(client.rotate_secret().secret_id("a").send().await, 400, "InvalidRequestException", None);
     refused(client.cancel_rotate_secret().secret_id("a").send().await, 400, "InvalidRequestException", None);
     let after = client.describe_secret().secret_id("a").send().await.unwrap();
