@@ -136,8 +136,8 @@ impl SecretsManager {
         });
         let own = SecretChange { ..*change };
         let changes: Vec<SecretChange<'_>> = [own].into_iter().chain(others).collect();
-        let (part, refusal) = match self.records().commit_together(&changes) {
-            Ok(Outcome::OverQuota { part }) if part > 0 => (part, self.over_quota()),
+        let (part, refusal, is_quota) = match self.records().commit_together(&changes) {
+            Ok(Outcome::OverQuota { part }) if part > 0 => (part, self.over_quota(), true),
             Ok(outcome) => {
                 if outcome == Outcome::Done {
                     for Companion { old, new, .. } in companions {
@@ -146,11 +146,13 @@ impl SecretsManager {
                 }
                 return Ok(outcome);
             }
-            Err((part, error)) if *error.kind() == ErrorKind::LimitExceeded => (part, error),
+            Err((part, error)) if *error.kind() == ErrorKind::LimitExceeded => (part, error, false),
             Err((_, error)) => return Err(error),
         };
+        // Whoever is told of a full Region has to make room there, and who is told of a full secret cannot.
+        let reason = if is_quota { refusal.message() } else { told_to_others(refusal.kind()) };
         let is_noted = match part.checked_sub(1).and_then(|index| companions.get(index)) {
-            Some(companion) => companion.new.as_ref().is_some_and(|new| done.note_full(&new.tenant, refusal.message())),
+            Some(companion) => companion.new.as_ref().is_some_and(|new| done.note_full(&new.tenant, reason)),
             // A message of why a replica failed must not keep its primary from being changed.
             None => {
                 let has_messages = change.new.is_some_and(|new| new.links.failed().next().is_some());

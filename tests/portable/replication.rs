@@ -498,3 +498,16 @@ fn a_secret_with_other_replicas_is_another_one() {
         }
     }
 }
+
+/// The default key cannot be shared, and no call makes such a replica under it.
+#[test]
+fn a_replica_of_another_account_does_not_arrive_under_the_default_key() {
+    let (source, target) = (replicated(), target());
+    let mut lines = Vec::new();
+    let options = ExportOptions::new().only(OTHER.0, OTHER.1);
+    source.store.export_plaintext(&mut lines, &options, &mut |_| ()).unwrap();
+    let options = ImportOptions::new().kms_key_id("");
+    let refused = target.store.import_plaintext(&mut std::io::Cursor::new(&lines), &options, &mut |_| ());
+    assert!(refused.unwrap_err().to_string().contains("customer managed key"));
+    assert_eq!(target.store.stats().unwrap().secrets, 0);
+}

@@ -204,3 +204,112 @@ fn the_other_account_does_not_learn_which_keys_there_are() {
     assert_eq!(message, "Replication failed: the KMS key of the replica secret can't be used.");
     assert_eq!(describe(&theirs, "copy").cross_account_primary.unwrap().status_message, Some(message));
 }
+
+/// Tags that take as much room as tags can.
+fn large_tags() -> Vec<Tag> {
+    (0..50).map(|index| Tag::new(format!("{index:02}{}", "𝔸".repeat(126)), "𝔸".repeat(256))).collect()
+}
+
+/// Puts with the longest tokens until one is refused, and how many were not.
+fn puts_until_full(secrets: &SecretsManager, most: usize) -> usize {
+    let put = |number: &usize| {
+        let request = PutSecretValueRequest::new("db", "v").client_request_token(format!("{number:064}"));
+        match secrets.put_secret_value(request) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.code(), "LimitExceededException", "{error:?}");
+                false
+            }
+        }
+    };
+    (0..most).take_while(put).count()
+}
+
+#[test]
+fn a_replica_that_has_no_room_left_does_not_hold_its_primary_back() {
+    let fixture = Fixture::new();
+    let (home, theirs) = (fixture.home(), fixture.of(OTHER_ACCOUNT, HOME));
+    let primary = home.create_secret(CreateSecretRequest::new("db").secret_string("one")).unwrap().arn;
+    let create = CreateSecretRequest::new("copy").tags(large_tags()).kms_key_id(fixture.key_of(OTHER_ACCOUNT, HOME));
+    let replica = theirs.create_secret(create.cross_account_primary_arn(primary.as_str())).unwrap().arn;
+    home.associate_cross_account_replica(AssociateCrossAccountReplicaRequest::new(primary, replica)).unwrap();
+    assert_eq!(puts_until_full(&home, 600), 600);
+    let link = describe(&home, "db").cross_account_replicas.unwrap().remove(0);
+    assert_eq!(link.replication_status, StatusType::Failed);
+    assert_eq!(link.status_message.as_deref(), Some("Replication failed: the replica secret is too large."));
+    for _ in 0..3 {
+        fixture.pass(60);
+        assert_eq!(fixture.store.maintain().unwrap().failed_replications, 1);
+    }
+    // What the replica has is of one moment of its primary.
+    let stages = describe(&theirs, "copy").version_ids_to_stages.unwrap();
+    assert_eq!(stages.values().flatten().collect::<Vec<_>>().len(), 2, "{stages:?}");
+}
+
+#[test]
+fn why_a_replica_failed_takes_no_room_that_its_primary_needs() {
+    let most = |has_replica: bool| {
+        let fixture = Fixture::new();
+        let home = fixture.home();
+        let mut create = CreateSecretRequest::new("db").secret_string("one").tags(large_tags());
+        if has_replica {
+            let key = fixture.key("eu-west-1");
+            fixture.keyring.disable_key(&key).unwrap();
+            create = create.add_replica_regions([ReplicaRegionType::new("eu-west-1").kms_key_id(key)]);
+        }
+        home.create_secret(create).unwrap();
+        let most = puts_until_full(&home, 1_000);
+        assert!((100..1_000).contains(&most), "{most}");
+        fixture.pass(1);
+        fixture.store.maintain().unwrap();
+        assert_eq!(read(&home, "db"), "v");
+        most
+    };
+    let (alone, with_replica) = (most(false), most(true));
+    // The link itself takes room, with the ARN of its key; the message would take that of three versions more.
+    assert!((alone - 3..=alone).contains(&with_replica), "{with_replica} of {alone}");
+}
+
+#[test]
+fn a_version_that_was_left_out_of_a_replica_is_asked_for_when_it_gets_a_label() {
+    let fixture = Fixture::new();
+    let home = fixture.home();
+    let old = fixture.key(HOME);
+    let token = |number: usize| format!("{number:032}");
+    let create = CreateSecretRequest::new("db").secret_string("0").kms_key_id(old.as_str());
+    home.create_secret(create.client_request_token(token(0))).unwrap();
+    for number in 1..3 {
+        home.put_secret_value(PutSecretValueRequest::new("db", "v").client_request_token(token(number))).unwrap();
+    }
+    home.update_secret(strongroom::UpdateSecretRequest::new("db").kms_key_id(fixture.key(HOME))).unwrap();
+    fixture.keyring.schedule_key_deletion(&old).unwrap();
+    home.replicate_secret_to_regions(ReplicateSecretToRegionsRequest::new("db", ["eu-west-1"])).unwrap();
+    assert_eq!(status(&home, "db"), in_sync());
+    let label = strongroom::UpdateSecretVersionStageRequest::new("db", "KEPT").move_to_version_id(token(0));
+    home.update_secret_version_stage(label).unwrap();
+    assert_eq!(status(&home, "db").0, StatusType::Failed);
+    fixture.keyring.cancel_key_deletion(&old).unwrap();
+    fixture.keyring.enable_key(&old).unwrap();
+    fixture.pass(1);
+    fixture.store.maintain().unwrap();
+    assert_eq!(status(&home, "db"), in_sync());
+    assert_equal(&fixture, "db", &["eu-west-1"]);
+}
+
+#[test]
+fn what_does_not_concern_a_replica_in_another_account_needs_no_right_to_it() {
+    let fixture = Fixture::new();
+    let (primary, replica) = pair(&fixture);
+    let home = fixture.home();
+    home.associate_cross_account_replica(AssociateCrossAccountReplicaRequest::new(primary, replica)).unwrap();
+    let tagging = r#"{"Statement": {"Effect": "Allow", "Action": ["secretsmanager:TagResource", "secretsmanager:PutSecretValue"],
+        "Resource": "arn:aws:secretsmanager:*:111122223333:secret:*"}}"#;
+    let principal = Principal::parse("arn:aws:iam::111122223333:user/tagger").unwrap();
+    let caller = Caller::new(principal).identity_policies([IdentityPolicy::parse(tagging).unwrap()]);
+    let tagger = home.as_caller(caller);
+    let link = || describe(&home, "db").cross_account_replicas.unwrap().remove(0).replication_status;
+    tagger.tag_resource(TagResourceRequest::new("db", [Tag::new("team", "a")])).unwrap();
+    assert_eq!(link(), StatusType::InSync);
+    tagger.put_secret_value(PutSecretValueRequest::new("db", "two")).unwrap();
+    assert_eq!(link(), StatusType::Failed);
+}
