@@ -197,6 +197,7 @@ impl SecretsManager {
                     link.state = budget.reached(change.now);
                 }
                 Err(setback) => {
+                    budget.is_exhausted = false;
                     if let Some(end) = self.note(setback, &mut link.state, new.tenant_in(&link.region), false, done) {
                         return end.map(|()| None);
                     }

@@ -21,5 +21,7 @@ mod history;
 mod holders;
 mod kill;
 mod power;
+#[path = "../processes/process.rs"]
+mod process;
 mod sizes;
 mod storms;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use strongroom::{Builder, DeleteSecretRequest, Durability, LocalKeyring, OpenMode, SecretStore, VerifyOptions};
 
-use crate::child::{Running, say};
+use crate::child::{self, say};
 use crate::keys::{Watched, new_key, rotate_all};
 use crate::operations::{ALL, Cast, Operation};
 use crate::stores::{Chance, TENANTS, fill, manager, name_of, names, read, token, value_of};
@@ -165,7 +165,7 @@ impl Trial {
 
     /// Kills one child. Whether it had come to its end.
     fn kill_once(&mut self, operation: Operation, chance: &Chance) -> bool {
-        let running = Running::start(operation.name(), &self.place);
+        let running = child::start(operation.name(), &self.place);
         let mut lines = Vec::new();
         if chance.below(5) == 0 {
             thread::sleep(Duration::from_micros(chance.below(60_000) as u64));
@@ -173,7 +173,7 @@ impl Trial {
             // Any of its steps, and then some time.
             let steps = [1, 2, 3, 5, 10, 30][chance.below(6)];
             while lines.len() < steps {
-                match running.hear() {
+                match running.hear_if_any() {
                     Some(line) => lines.push(line),
                     None => break,
                 }
@@ -223,7 +223,7 @@ impl Trial {
                 }
             }
         }
-        let said = Running::start(operation.name(), &self.place).finish();
+        let said = child::start(operation.name(), &self.place).finish().0;
         assert_eq!(said.last().map(String::as_str), Some("done"), "{operation:?}: {said:?}");
         let now = self.look(operation, false, 1);
         if operation == Operation::Reencrypt {
@@ -276,8 +276,8 @@ fn no_kill_while_the_header_is_replaced_loses_the_store() {
     let original = trial.look(Operation::RotateRootKey, true, 1);
     let mut seen_changing = 0;
     for _ in 0..kills {
-        let running = Running::start(Operation::RotateRootKey.name(), &trial.place);
-        assert_eq!(running.hear().as_deref(), Some("open"));
+        let running = child::start(Operation::RotateRootKey.name(), &trial.place);
+        assert_eq!(running.hear_if_any().as_deref(), Some("open"));
         thread::sleep(Duration::from_micros(chance.below(9_000) as u64));
         let lines = running.kill();
         assert!(!lines.iter().any(|line| line.starts_with("failed")), "{lines:?}");
@@ -288,7 +288,7 @@ fn no_kill_while_the_header_is_replaced_loses_the_store() {
             seen_changing += trial.tally.resumed_changes - before;
         }
     }
-    let said = Running::start(Operation::RotateRootKey.name(), &trial.place).finish();
+    let said = child::start(Operation::RotateRootKey.name(), &trial.place).finish().0;
     assert_eq!(said.last().map(String::as_str), Some("done"), "{said:?}");
     assert!(trial.look(Operation::RotateRootKey, false, 1) == original, "a data key was changed");
     let store = builder(&trial.place, trial.keyring.clone()).open().unwrap();

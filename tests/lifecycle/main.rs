@@ -22,6 +22,9 @@ mod insider;
 mod keys;
 mod kills;
 mod operations;
+#[expect(dead_code, reason = "other suites use more of it")]
+#[path = "../processes/process.rs"]
+mod process;
 mod provider_faults;
 mod shredding;
 mod sizes;

@@ -11,7 +11,7 @@ use strongroom::{
     ReplicateSecretToRegionsRequest, SecretStore, SecretsManager, StatusType, Tag, TagResourceRequest, VerifyOptions,
 };
 
-use crate::child::{Running, say};
+use crate::child::{self, say};
 use crate::fixture::{ACCOUNT, HOME, Seen, describe, token};
 use crate::random::{Chance, set};
 
@@ -174,7 +174,7 @@ struct Tally {
 /// Kills one writer, opens the store again and compares.
 fn kill_once(place: &Path, seed: u64, kept: &mut BTreeMap<String, Kept>, tally: &mut Tally) {
     let chance = Chance::new(seed + 1_000_000);
-    let writer = Running::start(place, seed);
+    let writer = child::start(place, seed);
     assert_eq!(writer.hear(), "open");
     thread::sleep(Duration::from_micros(chance.below(150_000) as u64));
     let mut pending = None;

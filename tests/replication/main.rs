@@ -16,6 +16,9 @@ mod keys;
 mod kill;
 mod later;
 mod model;
+#[expect(dead_code, reason = "other suites use more of it")]
+#[path = "../processes/process.rs"]
+mod process;
 mod random;
 mod regions;
 mod replicas;

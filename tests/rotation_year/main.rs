@@ -18,5 +18,8 @@ mod edges;
 mod faults;
 mod kills;
 mod oracle;
+#[expect(dead_code, reason = "other suites use more of it")]
+#[path = "../processes/process.rs"]
+mod process;
 mod simulations;
 mod year;

@@ -11,7 +11,7 @@ use strongroom::{
     StaticKey, VerifyOptions,
 };
 
-use crate::child::{Running, say};
+use crate::child::{self, say};
 use crate::history::{Call, Chance, State, next_call};
 use crate::pair::{assert_clean, epoch, fault, observe};
 
@@ -148,7 +148,7 @@ fn wherever_the_store_is_killed_its_standby_is_a_prefix_of_it_and_catches_up() {
     let mut tally = Tally::default();
     for seed in first_seed..first_seed + kills {
         let chance = Chance::new(seed);
-        let child = Running::start("write and follow", place.path(), seed);
+        let child = child::start("write and follow", place.path(), seed);
         let mut lines = vec![child.hear()];
         thread::sleep(Duration::from_micros(chance.below(250_000) as u64));
         lines.extend(child.kill());
@@ -234,7 +234,7 @@ fn wherever_a_standby_is_killed_while_it_is_filled_it_is_none_or_whole() {
     source.close().unwrap();
     let (mut whole, mut half) = (0, 0);
     for round in 0..rounds {
-        let child = Running::start("follow", place.path(), round);
+        let child = child::start("follow", place.path(), round);
         assert_eq!(child.hear(), "open");
         thread::sleep(Duration::from_micros(chance.below(600_000) as u64));
         child.kill();

@@ -21,6 +21,9 @@ mod history;
 mod keys_of_the_standby;
 mod kill;
 mod pair;
+#[expect(dead_code, reason = "other suites use more of it")]
+#[path = "../processes/process.rs"]
+mod process;
 mod promoting;
 mod remembered;
 mod retention;
