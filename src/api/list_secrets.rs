@@ -3,6 +3,7 @@
 use crate::access::Access;
 use crate::error::Result;
 use crate::model::filter::{Filter, Filters, SortBy, SortOrder, check_shape};
+use crate::model::id::SecretName;
 use crate::model::limits as lim;
 use crate::model::rotation::{ExternalSecretRotationMetadataItem, RotationRules, RotationShown};
 use crate::model::secret::Secret;
@@ -173,14 +174,14 @@ impl SecretsManager {
         let shown = entries.get(..limit).unwrap_or(&entries);
         let next_token = match shown.last() {
             Some(last) if !is_last => {
-                Some(self.records().issue_token(tenant, query, &last.cursor(listing.sort_by), listing.now)?)
+                Some(self.records().issue_token(tenant, query, &listing.cursor(last), listing.now)?)
             }
             _ => None,
         };
         let mut found = Vec::with_capacity(shown.len());
         for entry in shown {
             // A secret that was changed meanwhile may no longer belong here; a page may be short.
-            let loaded = self.records().load(tenant, &entry.name)?;
+            let loaded = self.records().load(tenant, &SecretName::from_record(entry.name()))?;
             found.extend(loaded.filter(|loaded| listing.still_shows(&loaded.secret)));
         }
         Ok(Page { found, next_token })

@@ -5,7 +5,6 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::model::limits as lim;
 use crate::model::shape::Shape;
-use crate::model::tag::Tag;
 use crate::model::words;
 
 /// An enum of the API whose unknown values must survive until they can be refused in the service's words.
@@ -133,11 +132,12 @@ impl Filter {
 }
 
 /// What filters can look at.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Searchable<'a> {
+#[derive(Debug)]
+pub(crate) struct Searchable<'a, Tags> {
     pub(crate) name: &'a str,
     pub(crate) description: Option<&'a str>,
-    pub(crate) tags: &'a [Tag],
+    /// Keys and values.
+    pub(crate) tags: Tags,
     pub(crate) primary_region: Option<&'a str>,
     pub(crate) owning_service: Option<&'a str>,
 }
@@ -198,7 +198,10 @@ impl Filters {
         Ok(Self(parsed))
     }
 
-    pub(crate) fn matches(&self, secret: &Searchable<'_>) -> bool {
+    pub(crate) fn matches<'a>(
+        &self,
+        secret: &Searchable<'a, impl Iterator<Item = (&'a str, &'a str)> + Clone>,
+    ) -> bool {
         self.0.iter().all(|any_of| any_of.iter().any(|condition| condition.matches(secret)))
     }
 }
@@ -224,16 +227,17 @@ impl Condition {
         Ok(Self { negated, test })
     }
 
-    fn matches(&self, secret: &Searchable<'_>) -> bool {
-        let Searchable { name, description, tags, primary_region, owning_service } = *secret;
+    fn matches<'a>(&self, secret: &Searchable<'a, impl Iterator<Item = (&'a str, &'a str)> + Clone>) -> bool {
+        let Searchable { name, description, ref tags, primary_region, owning_service } = *secret;
+        let mut tags = tags.clone();
         let has = |text: &str, wanted: &Option<Vec<String>>| match wanted {
             None => true,
             Some(wanted) => words::matches(wanted, text),
         };
         let found = match &self.test {
             Test::Name(start) => name.starts_with(start.as_str()),
-            Test::TagKey(start) => tags.iter().any(|tag| tag.key.starts_with(start.as_str())),
-            Test::TagValue(start) => tags.iter().any(|tag| tag.value.starts_with(start.as_str())),
+            Test::TagKey(start) => tags.any(|(key, _)| key.starts_with(start.as_str())),
+            Test::TagValue(start) => tags.any(|(_, value)| value.starts_with(start.as_str())),
             Test::PrimaryRegion(start) => primary_region.is_some_and(|region| region.starts_with(start.as_str())),
             Test::OwningService(start) => {
                 owning_service.is_some_and(|service| service.to_ascii_lowercase().starts_with(start.as_str()))
@@ -242,7 +246,7 @@ impl Condition {
             Test::All(wanted) => {
                 has(name, wanted)
                     || description.is_some_and(|text| has(text, wanted))
-                    || tags.iter().any(|tag| has(&tag.key, wanted) || has(&tag.value, wanted))
+                    || tags.any(|(key, value)| has(key, wanted) || has(value, wanted))
             }
         };
         // Secrets without a primary Region are never found by it, negated or not.

@@ -125,11 +125,12 @@ impl Secret {
         self.versions.iter_mut().find(|version| version.id == *id)
     }
 
-    pub(crate) fn searchable(&self) -> Searchable<'_> {
+    pub(crate) fn searchable(&self) -> Searchable<'_, impl Iterator<Item = (&str, &str)> + Clone> {
+        let tags = self.tags.as_deref().unwrap_or_default();
         Searchable {
             name: self.name.as_str(),
             description: self.description.as_deref(),
-            tags: self.tags.as_deref().unwrap_or_default(),
+            tags: tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())),
             primary_region: self.primary_region.as_deref(),
             owning_service: self.owning_service.as_deref(),
         }

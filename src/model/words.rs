@@ -44,7 +44,19 @@ pub(crate) fn wanted(value: &str) -> Vec<String> {
 
 /// Whether every wanted word begins some word of the text, in any case. No wanted words match nothing.
 pub(crate) fn matches(wanted: &[String], text: &str) -> bool {
-    !wanted.is_empty() && wanted.iter().all(|wanted| split(text).any(|word| begins(word, wanted)))
+    let is_there = |wanted: &String| may_hold(text, wanted) && split(text).any(|word| begins(word, wanted));
+    !wanted.is_empty() && wanted.iter().all(is_there)
+}
+
+/// Whether a text can hold a wanted word. Mostly it does not, which is found out faster than where its words begin.
+fn may_hold(text: &str, wanted: &str) -> bool {
+    if !text.is_ascii() || !wanted.is_ascii() {
+        return true;
+    }
+    let (text, wanted) = (text.as_bytes(), wanted.as_bytes());
+    let Some((first, rest)) = wanted.split_first() else { return true };
+    let mut places = (1..).zip(text).filter(|(_, byte)| byte.eq_ignore_ascii_case(first));
+    places.any(|(after, _)| text.get(after..after + rest.len()).is_some_and(|here| here.eq_ignore_ascii_case(rest)))
 }
 
 fn begins(word: &str, lower: &str) -> bool {
@@ -60,6 +72,25 @@ fn begins(word: &str, lower: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_is_found_where_one_begins_with_it() {
+        for (wanted_word, text, is_found) in [
+            ("app", "prod/AppBeta/x", true),
+            ("APP", "prod/appbeta", true),
+            ("pro", "prod", true),
+            ("prod", "prod", true),
+            ("prods", "prod", false),
+            ("rod", "prod", false),
+            ("beta", "prod/appbeta", false),
+            ("x", "prod/AppBeta/x", true),
+            ("x", "", false),
+            ("größe", "die Größe", true),
+            ("k", "\u{212a}elvin", true),
+        ] {
+            assert_eq!(matches(&wanted(wanted_word), text), is_found, "{wanted_word} in {text}");
+        }
+    }
 
     #[test]
     fn texts_split_into_words_as_the_service_does() {

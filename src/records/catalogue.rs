@@ -3,40 +3,32 @@
 //! Built on the first call that needs it and kept current by every commit. Applying a change twice does no harm, so it
 //! does not matter whether a commit falls before, into or after the building.
 
+mod entry;
+
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::error::Result;
-use crate::model::filter::{Filters, Searchable, SortBy};
+use crate::model::filter::{Filters, SortBy};
 use crate::model::id::SecretName;
 use crate::model::secret::Secret;
-use crate::model::tag::Tag;
 use crate::model::tenant::Tenant;
 use crate::records::Loaded;
 use crate::records::codec::Cursor;
 use crate::time::Timestamp;
 
-/// What a listing needs to know of a secret before it reads it.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    tenant: Arc<Tenant>,
-    pub(crate) name: SecretName,
-    description: Option<Box<str>>,
-    tags: Box<[Tag]>,
-    primary_region: Option<Box<str>>,
-    owning_service: Option<Box<str>>,
-    created_at: Timestamp,
-    last_changed_at: Timestamp,
-    accessed_on: Option<Timestamp>,
-    deletion_at: Option<Timestamp>,
-}
+use self::entry::Date;
+pub(crate) use self::entry::Entry;
+
+/// Entries that a listing looks at before commits that wait are let in.
+const LOOKED_AT_ONCE: usize = 4096;
 
 /// What a commit does to the catalogue.
 #[derive(Debug)]
 pub(crate) enum CatalogueChange {
-    Put(Arc<Entry>),
+    Put { tenant: Arc<Tenant>, entry: Arc<Entry> },
     Remove { tenant: Arc<Tenant>, name: SecretName },
     Nothing,
 }
@@ -53,91 +45,126 @@ pub(crate) struct Listing<'a> {
 
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
-    tenants: RwLock<Option<HashMap<Arc<Tenant>, Tenancy>>>,
+    tenants: RwLock<Option<Tenants>>,
 }
 
+type Tenants = HashMap<Arc<Tenant>, Tenancy>;
+
+/// The secrets of one account and Region, in every order that a listing can have.
 #[derive(Debug, Default)]
 struct Tenancy {
-    by_name: BTreeMap<SecretName, Arc<Entry>>,
-    /// By creation, then name: the default order.
-    by_creation: BTreeMap<(Timestamp, SecretName), Arc<Entry>>,
+    by_name: Order<Name>,
+    by_creation: Order<Created>,
+    by_change: Order<LastChanged>,
+    by_access: Order<LastAccessed>,
+    /// How many recovery windows end when.
+    deletions: BTreeMap<i64, usize>,
 }
 
-/// Where an entry stands in an order: by its date, if the order has one and the entry has it, then by name.
-type Position<'a> = (Option<i64>, &'a str);
+/// Entries by a date, then by name.
+type Order<R> = BTreeSet<Ranked<R>>;
 
-impl Entry {
-    pub(super) fn new(secret: &Secret) -> Self {
-        Self {
-            tenant: secret.tenant.clone(),
-            name: secret.name.clone(),
-            description: secret.description.as_deref().map(Into::into),
-            tags: secret.tags.as_deref().unwrap_or_default().into(),
-            primary_region: secret.primary_region.as_deref().map(Into::into),
-            owning_service: secret.owning_service.as_deref().map(Into::into),
-            created_at: secret.created_at,
-            last_changed_at: secret.last_changed_at,
-            accessed_on: secret.accessed_on,
-            deletion_at: secret.deletion_at,
+/// What an order goes by.
+trait Rank: Sized {
+    const DATE: Option<Date>;
+
+    fn order_of(tenancy: &Tenancy) -> &Order<Self>;
+}
+
+/// Declares the orders.
+macro_rules! ranks {
+    ($($rank:ident = $date:expr, $order:ident;)+) => {$(
+        #[derive(Debug)]
+        struct $rank;
+
+        impl Rank for $rank {
+            const DATE: Option<Date> = $date;
+
+            fn order_of(tenancy: &Tenancy) -> &Order<Self> {
+                &tenancy.$order
+            }
         }
+    )+};
+}
+
+ranks! {
+    Name = None, by_name;
+    Created = Some(Date::Created), by_creation;
+    LastChanged = Some(Date::LastChanged), by_change;
+    LastAccessed = Some(Date::LastAccessed), by_access;
+}
+
+/// An entry that compares by its place in an order. Entries without the date come first.
+#[derive(Debug)]
+struct Ranked<R> {
+    entry: Arc<Entry>,
+    rank: std::marker::PhantomData<R>,
+}
+
+impl<R: Rank> Ranked<R> {
+    fn new(entry: &Arc<Entry>) -> Self {
+        Self { entry: Arc::clone(entry), rank: std::marker::PhantomData }
     }
 
-    fn searchable(&self) -> Searchable<'_> {
-        Searchable {
-            name: self.name.as_str(),
-            description: self.description.as_deref(),
-            tags: &self.tags,
-            primary_region: self.primary_region.as_deref(),
-            owning_service: self.owning_service.as_deref(),
-        }
-    }
-
-    fn position(&self, sort_by: &SortBy) -> Position<'_> {
-        let at = match sort_by {
-            SortBy::CreatedDate | SortBy::Unknown(_) => Some(self.created_at),
-            SortBy::LastChangedDate => Some(self.last_changed_at),
-            SortBy::LastAccessedDate => self.accessed_on,
-            SortBy::Name => None,
-        };
-        (at.map(|at| at.timestamp_millis()), self.name.as_str())
-    }
-
-    /// What a page token has to remember to go on after this entry.
-    pub(crate) fn cursor(&self, sort_by: &SortBy) -> Cursor {
-        let (at, name) = self.position(sort_by);
-        Cursor { at, name: name.to_owned() }
+    fn date(&self) -> Option<i64> {
+        R::DATE.and_then(|date| self.entry.date(date))
     }
 }
+
+impl<R: Rank> Ord for Ranked<R> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.date().cmp(&other.date()).then_with(|| self.entry.name_bytes().cmp(other.entry.name_bytes()))
+    }
+}
+
+impl<R: Rank> PartialOrd for Ranked<R> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<R: Rank> PartialEq for Ranked<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<R: Rank> Eq for Ranked<R> {}
 
 impl Listing<'_> {
     fn shows(&self, entry: &Entry) -> bool {
-        self.is_visible(entry.deletion_at) && self.filters.matches(&entry.searchable())
+        self.is_visible(entry.deletion_at()) && self.filters.matches(&entry.searchable())
     }
 
     /// Whether a secret still belongs into the listing, which may have changed since the catalogue was looked at.
     pub(crate) fn still_shows(&self, secret: &Secret) -> bool {
-        self.is_visible(secret.deletion_at) && self.filters.matches(&secret.searchable())
+        let deletion_at = secret.deletion_at.map(|at| at.timestamp_millis());
+        self.is_visible(deletion_at) && self.filters.matches(&secret.searchable())
     }
 
-    fn is_visible(&self, deletion_at: Option<Timestamp>) -> bool {
-        deletion_at.is_none_or(|at| self.with_scheduled && at > self.now)
+    fn is_visible(&self, deletion_at: Option<i64>) -> bool {
+        deletion_at.is_none_or(|at| self.with_scheduled && at > self.now.timestamp_millis())
     }
 
-    fn compare(&self, a: Position<'_>, b: Position<'_>) -> Ordering {
-        if self.is_descending { b.cmp(&a) } else { a.cmp(&b) }
+    fn date(&self) -> Option<Date> {
+        match self.sort_by {
+            SortBy::CreatedDate | SortBy::Unknown(_) => Some(Date::Created),
+            SortBy::LastChangedDate => Some(Date::LastChanged),
+            SortBy::LastAccessedDate => Some(Date::LastAccessed),
+            SortBy::Name => None,
+        }
     }
 
-    fn is_after(&self, entry: &Entry, cursor: Option<&Cursor>) -> bool {
-        cursor.is_none_or(|Cursor { at, name }| {
-            self.compare(entry.position(self.sort_by), (*at, name)) == Ordering::Greater
-        })
+    /// What a page token has to remember to go on after an entry.
+    pub(crate) fn cursor(&self, entry: &Entry) -> Cursor {
+        Cursor { at: self.date().and_then(|date| entry.date(date)), name: entry.name().to_owned() }
     }
 }
 
 impl Catalogue {
     /// Builds the catalogue from every secret of the store, unless that has been done.
     pub(super) fn build(&self, for_each: impl FnOnce(&mut dyn FnMut(Loaded)) -> Result<()>) -> Result<()> {
-        if self.tenants.read().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self.read().is_some() {
             return Ok(());
         }
         // Commits that finish meanwhile wait here with what they have to add.
@@ -145,10 +172,17 @@ impl Catalogue {
         if tenants.is_some() {
             return Ok(());
         }
-        let mut built = HashMap::new();
-        for_each(&mut |loaded| put(&mut built, Arc::new(Entry::new(&loaded.secret))))?;
-        *tenants = Some(built);
+        let mut entries: HashMap<Arc<Tenant>, Vec<Arc<Entry>>> = HashMap::new();
+        for_each(&mut |Loaded { secret, .. }| {
+            let entry = Arc::new(Entry::new(&secret));
+            entries.entry(secret.tenant).or_default().push(entry);
+        })?;
+        *tenants = Some(entries.into_iter().map(|(tenant, entries)| (tenant, Tenancy::of(entries))).collect());
         Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Option<Tenants>> {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over what a group of commits changed, in their order.
@@ -157,7 +191,9 @@ impl Catalogue {
         let Some(tenants) = &mut *tenants else { return };
         for change in changes {
             match change {
-                CatalogueChange::Put(entry) => put(tenants, Arc::clone(entry)),
+                CatalogueChange::Put { tenant, entry } => {
+                    tenants.entry(Arc::clone(tenant)).or_default().put(entry);
+                }
                 CatalogueChange::Remove { tenant, name } => {
                     if let Some(tenancy) = tenants.get_mut(tenant) {
                         tenancy.remove(name);
@@ -170,15 +206,17 @@ impl Catalogue {
 
     /// Secrets of an account and Region that are not past their recovery window. 0 before the catalogue is built.
     pub(super) fn count(&self, tenant: &Tenant, now: Timestamp) -> u64 {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let tenants = self.read();
         let tenancy = tenants.as_ref().and_then(|tenants| tenants.get(tenant));
-        let is_there = |entry: &&Arc<Entry>| entry.deletion_at.is_none_or(|at| at > now);
-        tenancy.map_or(0, |tenancy| tenancy.by_name.values().filter(is_there).count() as u64)
+        tenancy.map_or(0, |tenancy| {
+            let gone: usize = tenancy.deletions.range(..=now.timestamp_millis()).map(|(_, count)| count).sum();
+            tenancy.by_name.len().saturating_sub(gone) as u64
+        })
     }
 
     /// Every account and Region that has secrets, in order.
     pub(crate) fn tenants(&self) -> Vec<Arc<Tenant>> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let tenants = self.read();
         let mut all: Vec<_> = tenants.iter().flat_map(HashMap::keys).cloned().collect();
         all.sort_by(|a, b| (a.account(), a.region()).cmp(&(b.account(), b.region())));
         all
@@ -186,15 +224,12 @@ impl Catalogue {
 
     /// The first `limit` names of an account and Region after the one given, in order, whatever their state.
     pub(crate) fn names(&self, tenant: &Tenant, after: Option<&SecretName>, limit: usize) -> Vec<SecretName> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let tenants = self.read();
         let Some(tenancy) = tenants.as_ref().and_then(|tenants| tenants.get(tenant)) else { return Vec::new() };
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        tenancy
-            .by_name
-            .range::<SecretName, _>((from, Bound::Unbounded))
-            .map(|(name, _)| name.clone())
-            .take(limit)
-            .collect()
+        let after = after.map(|name| Ranked::new(&Arc::new(Entry::at(&Cursor { at: None, name: name.to_string() }))));
+        let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = tenancy.by_name.range((from, Bound::Unbounded));
+        rest.map(|ranked| SecretName::from_record(ranked.entry.name())).take(limit).collect()
     }
 
     /// The first `limit` entries of a listing after the cursor.
@@ -205,96 +240,145 @@ impl Catalogue {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Vec<Arc<Entry>> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(tenancy) = tenants.as_ref().and_then(|tenants| tenants.get(tenant)) else { return Vec::new() };
-        let shown = |entry: &&Arc<Entry>| listing.shows(entry);
-        match listing.sort_by {
-            SortBy::Name => {
-                let range = bounds(cursor.map(|cursor| SecretName::from_record(&cursor.name)), listing);
-                take(tenancy.by_name.range(range).map(|(_, entry)| entry), listing, limit, shown)
-            }
-            SortBy::CreatedDate | SortBy::Unknown(_) => {
-                let at = |cursor: &Cursor| crate::time::from_millis(cursor.at.unwrap_or(i64::MIN));
-                let from = cursor.map(|cursor| (at(cursor), SecretName::from_record(&cursor.name)));
-                take(tenancy.by_creation.range(bounds(from, listing)).map(|(_, entry)| entry), listing, limit, shown)
-            }
-            SortBy::LastAccessedDate | SortBy::LastChangedDate => {
-                // No order is kept for these: the best `limit` of all entries, in one pass.
-                let mut best = BinaryHeap::with_capacity(limit + 1);
-                let candidates = tenancy.by_name.values().filter(|entry| listing.is_after(entry, cursor)).filter(shown);
-                for entry in candidates {
-                    best.push(Ranked { listing, entry });
-                    if best.len() > limit {
-                        best.pop();
-                    }
+        match listing.date() {
+            None => self.page_of::<Name>(tenant, listing, cursor, limit),
+            Some(Date::Created) => self.page_of::<Created>(tenant, listing, cursor, limit),
+            Some(Date::LastChanged) => self.page_of::<LastChanged>(tenant, listing, cursor, limit),
+            Some(Date::LastAccessed) => self.page_of::<LastAccessed>(tenant, listing, cursor, limit),
+        }
+    }
+
+    fn page_of<R: Rank>(
+        &self,
+        tenant: &Tenant,
+        listing: &Listing<'_>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Vec<Arc<Entry>> {
+        let mut found: Vec<Arc<Entry>> = Vec::new();
+        let mut last: Option<Ranked<R>> = cursor.map(|cursor| Ranked::new(&Arc::new(Entry::at(cursor))));
+        // No more than there are at first, however they are moved about meanwhile.
+        let mut left = None;
+        let mut is_resumed = false;
+        loop {
+            let tenants = self.read();
+            let Some(tenancy) = tenants.as_ref().and_then(|tenants| tenants.get(tenant)) else { return found };
+            let order = R::order_of(tenancy);
+            let at_once = LOOKED_AT_ONCE.min(*left.get_or_insert(order.len()));
+            let mut looked_at = 0;
+            for ranked in beyond(order, last.as_ref(), listing.is_descending).take(at_once) {
+                looked_at += 1;
+                let entry = &ranked.entry;
+                if listing.shows(entry) && !(is_resumed && is_among(entry, &found)) {
+                    found.push(Arc::clone(entry));
                 }
-                best.into_sorted_vec().into_iter().map(|ranked| Arc::clone(ranked.entry)).collect()
+                if found.len() == limit {
+                    return found;
+                }
+                if looked_at == at_once {
+                    last = Some(Ranked::new(entry));
+                }
+            }
+            is_resumed = true;
+            left = left.map(|left| left.saturating_sub(looked_at));
+            if looked_at < at_once || left == Some(0) {
+                return found;
             }
         }
     }
 }
 
-/// What lies beyond the cursor.
-fn bounds<K>(cursor: Option<K>, listing: &Listing<'_>) -> (Bound<K>, Bound<K>) {
-    match cursor {
-        None => (Bound::Unbounded, Bound::Unbounded),
-        Some(cursor) if listing.is_descending => (Bound::Unbounded, Bound::Excluded(cursor)),
-        Some(cursor) => (Bound::Excluded(cursor), Bound::Unbounded),
-    }
+/// Whether an entry was found already, and comes by once more because it was moved meanwhile.
+fn is_among(entry: &Entry, found: &[Arc<Entry>]) -> bool {
+    found.iter().any(|known| known.name_bytes() == entry.name_bytes())
 }
 
-fn take<'a>(
-    entries: impl DoubleEndedIterator<Item = &'a Arc<Entry>>,
-    listing: &Listing<'_>,
-    limit: usize,
-    shown: impl Fn(&&Arc<Entry>) -> bool,
-) -> Vec<Arc<Entry>> {
-    if listing.is_descending {
-        entries.rev().filter(shown).take(limit).cloned().collect()
+/// What comes after a place in an order.
+fn beyond<'a, R: Rank>(
+    order: &'a Order<R>,
+    place: Option<&Ranked<R>>,
+    is_descending: bool,
+) -> Box<dyn Iterator<Item = &'a Ranked<R>> + 'a> {
+    let place = place.map_or(Bound::Unbounded, Bound::Excluded);
+    if is_descending {
+        Box::new(order.range((Bound::Unbounded, place)).rev())
     } else {
-        entries.filter(shown).take(limit).cloned().collect()
+        Box::new(order.range((place, Bound::Unbounded)))
     }
 }
-
-/// An entry that compares by its place in a listing.
-struct Ranked<'a> {
-    listing: &'a Listing<'a>,
-    entry: &'a Arc<Entry>,
-}
-
-impl Ord for Ranked<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let sort_by = self.listing.sort_by;
-        self.listing.compare(self.entry.position(sort_by), other.entry.position(sort_by))
-    }
-}
-
-impl PartialOrd for Ranked<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Ranked<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Ranked<'_> {}
 
 impl Tenancy {
+    /// Of entries in any order. One that comes twice counts as it came last.
+    fn of(mut entries: Vec<Arc<Entry>>) -> Self {
+        entries.sort_by(|a, b| a.name_bytes().cmp(b.name_bytes()));
+        entries.dedup_by(|later, earlier| {
+            let is_same = later.name_bytes() == earlier.name_bytes();
+            if is_same {
+                std::mem::swap(later, earlier);
+            }
+            is_same
+        });
+        let mut deletions = BTreeMap::new();
+        for at in entries.iter().filter_map(|entry| entry.deletion_at()) {
+            *deletions.entry(at).or_default() += 1;
+        }
+        Self {
+            by_name: entries.iter().map(Ranked::new).collect(),
+            by_creation: ordered(&entries),
+            by_change: ordered(&entries),
+            by_access: ordered(&entries),
+            deletions,
+        }
+    }
+
+    fn put(&mut self, entry: &Arc<Entry>) {
+        let old = self.by_name.replace(Ranked::new(entry)).map(|ranked| ranked.entry);
+        let old = old.as_ref();
+        put(&mut self.by_creation, old, entry);
+        put(&mut self.by_change, old, entry);
+        put(&mut self.by_access, old, entry);
+        if let Some(at) = old.and_then(|old| old.deletion_at()) {
+            self.forget_deletion(at);
+        }
+        if let Some(at) = entry.deletion_at() {
+            *self.deletions.entry(at).or_default() += 1;
+        }
+    }
+
     fn remove(&mut self, name: &SecretName) {
-        if let Some(old) = self.by_name.remove(name) {
-            self.by_creation.remove(&(old.created_at, name.clone()));
+        let place = Arc::new(Entry::at(&Cursor { at: None, name: name.to_string() }));
+        let Some(Ranked { entry, .. }) = self.by_name.take(&Ranked::new(&place)) else { return };
+        self.by_creation.remove(&Ranked::new(&entry));
+        self.by_change.remove(&Ranked::new(&entry));
+        self.by_access.remove(&Ranked::new(&entry));
+        if let Some(at) = entry.deletion_at() {
+            self.forget_deletion(at);
+        }
+    }
+
+    fn forget_deletion(&mut self, at: i64) {
+        if let Some(count) = self.deletions.get_mut(&at) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.deletions.remove(&at);
+            }
         }
     }
 }
 
-fn put(tenants: &mut HashMap<Arc<Tenant>, Tenancy>, entry: Arc<Entry>) {
-    let tenancy = tenants.entry(entry.tenant.clone()).or_default();
-    tenancy.remove(&entry.name);
-    let (name, created_at) = (entry.name.clone(), entry.created_at);
-    tenancy.by_creation.insert((created_at, name.clone()), Arc::clone(&entry));
-    tenancy.by_name.insert(name, entry);
+/// An order of entries that are sorted by name.
+fn ordered<R: Rank>(by_name: &[Arc<Entry>]) -> Order<R> {
+    let mut ranked: Vec<Ranked<R>> = by_name.iter().map(Ranked::new).collect();
+    // Stable, so that names stay in order where dates are the same.
+    ranked.sort_by_key(Ranked::date);
+    ranked.into_iter().collect()
+}
+
+/// Puts an entry into an order, in the place of what it was before.
+fn put<R: Rank>(order: &mut Order<R>, old: Option<&Arc<Entry>>, new: &Arc<Entry>) {
+    let new = Ranked::new(new);
+    if let Some(old) = old.map(Ranked::new).filter(|old| old.date() != new.date()) {
+        order.remove(&old);
+    }
+    order.replace(new);
 }

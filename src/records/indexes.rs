@@ -93,7 +93,9 @@ pub(super) fn change(records: &Records, change: &SecretChange<'_>) -> Result<Opt
                 now,
             }),
             catalogue: match (old, new) {
-                (_, Some(new)) => CatalogueChange::Put(Arc::new(Entry::new(new))),
+                (_, Some(new)) => {
+                    CatalogueChange::Put { tenant: Arc::clone(&new.tenant), entry: Arc::new(Entry::new(new)) }
+                }
                 (Some(old), None) => {
                     CatalogueChange::Remove { tenant: old.secret.tenant.clone(), name: old.secret.name.clone() }
                 }

@@ -98,6 +98,7 @@ impl Inner {
         // Looked up afterwards: what was just done may have brought something new, earlier than the rest.
         self.for_each_due(|entries| {
             for due in entries {
+                // What comes after the next one is opened too, so that damage is told before it is due.
                 match self.records.due_secret(&due) {
                     Ok(_) if report.next_due_at.is_some() => {}
                     Ok(key) if due.at > now || !self.is_being_rotated(&key)? => report.next_due_at = Some(due.at),
