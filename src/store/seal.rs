@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
+use std::thread;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::{digest, hmac};
@@ -29,6 +31,10 @@ const SEAL_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What is read of a file at once, and authenticated by one tag.
 const BLOCK_BYTES: usize = 256 * 1024;
+
+/// Threads that read one file at once, and what each of them has to do at least.
+const WORKERS_MAX: u64 = 8;
+const BLOCKS_A_WORKER_MIN: u64 = 16;
 
 /// Random bytes that make the key of one seal.
 const SALT_BYTES: usize = 32;
@@ -187,26 +193,73 @@ impl Blocks {
 
     /// The digest of a file that has at most so many bytes: one more is read, and makes another one of it.
     fn digest(&self, path: &Path, number: u32, length_max: u64) -> io::Result<Digest> {
-        let mut file = File::open(path)?.take(length_max.saturating_add(1));
+        let end = length_max.saturating_add(1);
+        let blocks = end.div_ceil(BLOCK_BYTES as u64);
+        let workers = workers(blocks);
+        let share = blocks.div_ceil(workers);
+        let part = |worker: u64| {
+            let from = |worker: u64| worker.saturating_mul(share).min(blocks);
+            self.tags(path, number, from(worker)..from(worker + 1), end)
+        };
+        let parts: Vec<io::Result<Part>> = thread::scope(|scope| {
+            let start = |worker| (worker, thread::Builder::new().spawn_scoped(scope, move || part(worker)));
+            let others: Vec<_> = (1..workers).map(start).collect();
+            let finish = |(worker, started): (u64, io::Result<thread::ScopedJoinHandle<'_, _>>)| match started {
+                Ok(running) => {
+                    running.join().unwrap_or_else(|_| Err(io::Error::other("a thread that reads it panicked")))
+                }
+                Err(_) => part(worker),
+            };
+            std::iter::once(part(0)).chain(others.into_iter().map(finish)).collect()
+        });
         let mut tags = digest::Context::new(&digest::SHA256);
-        let mut buffer = vec![0; BLOCK_BYTES];
         let mut length = 0;
-        for index in 0_u64.. {
+        for part in parts {
+            let part = part?;
+            tags.update(&part.tags);
+            length += part.length;
+        }
+        Ok((length, tags.finish().as_ref().first_chunk().copied().unwrap_or_default()))
+    }
+
+    /// The tags of some blocks of a file, of which nothing is read from `end` on.
+    fn tags(&self, path: &Path, number: u32, blocks: Range<u64>, end: u64) -> io::Result<Part> {
+        let offset = |block: u64| block.saturating_mul(BLOCK_BYTES as u64).min(end);
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset(blocks.start)))?;
+        let mut file = file.take(offset(blocks.end) - offset(blocks.start));
+        let mut part = Part { tags: Vec::new(), length: 0 };
+        let mut buffer = vec![0; BLOCK_BYTES];
+        for index in blocks {
             let read = fill(&mut file, &mut buffer)?;
             let block = buffer.get_mut(..read).unwrap_or_default();
             if block.is_empty() {
                 break;
             }
-            length += read as u64;
+            part.length += read as u64;
             let mut nonce = [0; 12];
             let place = number.to_be_bytes().into_iter().chain(index.to_be_bytes());
             nonce.iter_mut().zip(place).for_each(|(byte, of_place)| *byte = of_place);
             let nonce = Nonce::assume_unique_for_key(nonce);
             let tag = self.0.seal_in_place_separate_tag(nonce, Aad::empty(), block);
-            tags.update(tag.map_err(|_| io::Error::other("a block could not be authenticated"))?.as_ref());
+            part.tags
+                .extend_from_slice(tag.map_err(|_| io::Error::other("a block could not be authenticated"))?.as_ref());
         }
-        Ok((length, tags.finish().as_ref().first_chunk().copied().unwrap_or_default()))
+        Ok(part)
     }
+}
+
+/// What was found of some blocks of a file.
+struct Part {
+    /// One tag after the other.
+    tags: Vec<u8>,
+    length: u64,
+}
+
+/// How many threads read so many blocks: each has enough to do to be worth starting.
+fn workers(blocks: u64) -> u64 {
+    let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    cores.min(WORKERS_MAX).min(blocks / BLOCKS_A_WORKER_MIN).max(1)
 }
 
 /// Reads until the buffer is full or the file ends.
@@ -221,4 +274,44 @@ fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_share_a_file_see_what_one_would_see() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        let blocks = Blocks::new(&hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]), &[8; SALT_BYTES]).unwrap();
+        let block = BLOCK_BYTES as u64;
+        let large = WORKERS_MAX * BLOCKS_A_WORKER_MIN * block;
+        for length in [0, 1, block, block + 1, large - 1, large, large + 1, large + 3 * block + 17] {
+            let bytes: Vec<u8> = (0..length).map(|at| (at / 251 % 251) as u8).collect();
+            fs::write(&path, &bytes).unwrap();
+            let alone = |end: u64| {
+                let part = blocks.tags(&path, 3, 0..end.div_ceil(block), end).unwrap();
+                let digest = digest::digest(&digest::SHA256, &part.tags);
+                (part.length, *digest.as_ref().first_chunk::<DIGEST_BYTES>().unwrap())
+            };
+            // A file that is as long as it should be, one that is longer, and one that is shorter.
+            for length_max in [length, length.saturating_sub(1), length + 5 * block] {
+                assert_eq!(
+                    blocks.digest(&path, 3, length_max).unwrap(),
+                    alone(length_max + 1),
+                    "{length} {length_max}"
+                );
+            }
+            assert_eq!(blocks.digest(&path, 3, length).unwrap().0, length);
+            let Some(last) = bytes.len().checked_sub(1) else { continue };
+            let before = blocks.digest(&path, 3, length).unwrap();
+            for place in [0, last / 2, last] {
+                let mut changed = bytes.clone();
+                changed[place] ^= 1;
+                fs::write(&path, &changed).unwrap();
+                assert_ne!(blocks.digest(&path, 3, length).unwrap(), before, "byte {place} of {length}");
+            }
+        }
+    }
 }
