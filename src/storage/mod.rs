@@ -82,7 +82,8 @@ pub trait Backend: Send + Sync + fmt::Debug {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Durability {
-    /// When it survives a power cut. The default.
+    /// When it survives a power cut. The default. Other calls may see a change a moment before, and a crash in that moment
+    /// takes it back: only what was acknowledged is kept.
     #[default]
     Immediate,
     /// When it is written. A crash may lose the latest changes, in order: for test harnesses and bulk loads, with
