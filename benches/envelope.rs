@@ -2,15 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
-mod floor;
-
 use std::hint::black_box;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use strongroom::testing::format::{Sealer, open_once, value_ad};
 use strongroom::{Entropy, OsEntropy};
 
-use crate::floor::{Effort, Lane, Run, timed};
+use measure::{Effort, Lane, Run, timed};
 
 const KEY: [u8; 32] = [7; 32];
 

@@ -4,7 +4,6 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 
-mod floor;
 #[path = "floor/records.rs"]
 mod records;
 #[path = "floor/store.rs"]
@@ -18,8 +17,8 @@ use ring::digest;
 use strongroom::testing::format::open_once;
 use strongroom::{GetSecretValueRequest, SecretsManager};
 
-use crate::floor::{Effort, Lane, Run, timed};
 use crate::records::{Layout, Seals, WRAP_PREFIX_BYTES, fill, key};
+use measure::{Effort, Lane, Run, timed};
 
 const SECRETS: usize = 1_000;
 /// Holds everything in every store of this bench.

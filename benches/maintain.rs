@@ -4,7 +4,6 @@
 
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
-mod floor;
 #[expect(dead_code, reason = "other benches use more of it")]
 #[path = "floor/store.rs"]
 mod store;
@@ -17,7 +16,7 @@ use strongroom::{
     SecretsManager, UpdateSecretVersionStageRequest,
 };
 
-use crate::floor::{Effort, Lane, Quantiles, Run, show, timed};
+use measure::{Effort, Lane, Quantiles, Run, timed};
 
 const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:renew";
 const PARTNER: &str = "partner";
@@ -114,14 +113,8 @@ fn measure_idle(run: &mut Run, stores: &[(&SecretStore, usize, &str)]) {
     let mut lanes: Vec<Lane<'_>> = work.iter_mut().map(|work| Lane { name: "maintain", bar: None, work }).collect();
     let times = run.interleave(Effort { rounds: 101, operations: 20 }, &mut lanes);
     for ((_, secrets, place), times) in stores.iter().zip(times) {
-        let Quantiles { low, median, high } = Quantiles::of(times);
-        let is_missed = if median > BAR_SECONDS { ": MISSED" } else { "" };
-        run.say(format!(
-            "maintain with nothing due, {secrets} secrets that rotate some day, {place}: {} [{} to {}] (bar 1 ms{is_missed})",
-            show(median),
-            show(low),
-            show(high),
-        ));
+        let title = format!("maintain with nothing due, {secrets} secrets that rotate some day, {place}");
+        run.figure(&title, Quantiles::of(times), "s", Some(0.0..=BAR_SECONDS));
     }
 }
 

@@ -2,7 +2,6 @@
 
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
-mod floor;
 #[path = "floor/store.rs"]
 mod store;
 
@@ -13,7 +12,7 @@ use std::time::Duration;
 use criterion::BatchSize;
 use tempfile::TempDir;
 
-use crate::floor::{Effort, Lane, Run, timed};
+use measure::{Effort, Lane, Run, timed};
 
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 

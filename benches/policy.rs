@@ -3,8 +3,6 @@
 
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
-#[expect(dead_code, reason = "there is no floor to compare with")]
-mod floor;
 #[path = "floor/store.rs"]
 #[expect(dead_code, reason = "one store in memory is enough")]
 mod store;
@@ -17,7 +15,7 @@ use strongroom::{
     Principal, PutResourcePolicyRequest, RequestContext, ResourcePolicy, SecretStore, SecretsManager, Tag,
 };
 
-use crate::floor::{Effort, Lane, Quantiles, Run, show, timed};
+use measure::{Effort, Lane, Quantiles, Run, timed};
 
 /// What each of them should take at most, in seconds.
 const PARSE_BAR: f64 = 1e-3;
@@ -84,14 +82,14 @@ fn app() -> Caller {
         .source_ip(IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)))
 }
 
-fn say(run: &mut Run, what: &str, seconds: f64, bar: f64) {
-    let missed = if seconds <= bar { "" } else { ": MISSED" };
-    run.say(format!("{what}: {} (bar {}{missed})", show(seconds), show(bar)));
+fn figure(run: &mut Run, what: &str, seconds: &[f64], bar: Option<f64>) {
+    run.figure(what, Quantiles::of(seconds.to_vec()), "s", bar.map(|bar| 0.0..=bar));
 }
 
-fn medians(run: &mut Run, operations: usize, lanes: &mut [Lane<'_>]) -> Vec<f64> {
+/// Seconds of every round, for each lane.
+fn rounds(run: &mut Run, operations: usize, lanes: &mut [Lane<'_>]) -> Vec<Vec<f64>> {
     let effort = Effort { rounds: 101, operations: run.scale(operations) };
-    run.interleave(effort, lanes).into_iter().map(|times| Quantiles::of(times).median).collect()
+    run.interleave(effort, lanes)
 }
 
 fn lane<'a>(name: &'a str, work: &'a mut dyn FnMut(usize) -> f64) -> Lane<'a> {
@@ -117,11 +115,12 @@ fn documents(run: &mut Run) {
         black_box(policies.explain(black_box(&request)));
     });
     let mut lanes = [lane("parse", &mut parsing), lane("evaluate", &mut deciding), lane("explain", &mut explaining)];
-    let [parse, evaluate, explain] = medians(run, 100, &mut lanes)[..] else { return };
+    let times = rounds(run, 100, &mut lanes);
     let size = format!("{} characters, {} statements", text.chars().count(), text.matches("Effect").count());
-    say(run, &format!("parse ({size})"), parse, PARSE_BAR);
-    say(run, &format!("evaluate ({size})"), evaluate, EVALUATE_BAR);
-    run.say(format!("explain ({size}): {}", show(explain)));
+    let bars = [Some(PARSE_BAR), Some(EVALUATE_BAR), None];
+    for ((lane, times), bar) in lanes.iter().zip(&times).zip(bars) {
+        figure(run, &format!("{} ({size})", lane.name), times, bar);
+    }
 }
 
 /// Patterns that make a matcher that goes back take forever, and the longest of them, in growing sizes: twice the size may
@@ -134,7 +133,6 @@ fn wildcards(run: &mut Run) {
         ("*?a?a…b* in aaa…", "?a", "a"),
     ];
     for (name, unit, text) in shapes {
-        let mut per_character = Vec::new();
         for size in [1_000_usize, 2_000, 4_000, 8_000, 16_000] {
             let mut pattern = unit.repeat(size / unit.len());
             if unit == "?a" {
@@ -152,15 +150,13 @@ fn wildcards(run: &mut Run) {
             let mut deciding = repeat(|| {
                 black_box(policies.evaluate(black_box(&request)));
             });
-            let median = medians(run, 10, &mut [lane("evaluate", &mut deciding)]).first().copied().unwrap_or_default();
-            #[expect(clippy::cast_precision_loss, reason = "sizes are small")]
-            per_character.push((size, median, median / (2 * size) as f64));
+            let times = rounds(run, 10, &mut [lane("evaluate", &mut deciding)]).concat();
+            let characters = 2 * size;
+            let each: Vec<f64> = times.iter().map(|seconds| seconds / characters as f64).collect();
+            let title = format!("wildcards {name}, for each of {characters} characters, a pattern of {size}");
+            figure(run, &title, &each, None);
+            run.point("wildcards", name, characters as f64, Quantiles::of(times), "s");
         }
-        let shown: Vec<String> = per_character
-            .iter()
-            .map(|(size, time, per)| format!("{size}: {} ({}/char)", show(*time), show(*per)))
-            .collect();
-        run.say(format!("wildcards {name}: {}", shown.join(", ")));
     }
 }
 
@@ -182,17 +178,13 @@ fn enforcement(run: &mut Run) {
         get(&caller);
         let mut by_host = repeat(|| get(&host));
         let mut by_caller = repeat(|| get(&caller));
-        let [host, caller] = medians(run, 500, &mut [lane("host", &mut by_host), lane("caller", &mut by_caller)])[..]
-        else {
-            return;
-        };
-        run.say(format!("get with {what}: the host {}, a caller {}", show(host), show(caller)));
-        say(
-            run,
-            &format!("enforcement of {what}"),
-            caller - host,
-            if what.starts_with("a typical") { ENFORCE_BAR } else { EVALUATE_BAR },
-        );
+        let times = rounds(run, 500, &mut [lane("host", &mut by_host), lane("caller", &mut by_caller)]);
+        let [host, caller] = times.as_slice() else { return };
+        figure(run, &format!("get by the host, with {what}"), host, None);
+        figure(run, &format!("get by a caller, with {what}"), caller, None);
+        let more: Vec<f64> = caller.iter().zip(host).map(|(caller, host)| caller - host).collect();
+        let bar = if what.starts_with("a typical") { ENFORCE_BAR } else { EVALUATE_BAR };
+        figure(run, &format!("enforcement of {what}"), &more, Some(bar));
     }
 }
 

@@ -2,7 +2,6 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 
-mod floor;
 #[path = "floor/records.rs"]
 mod records;
 #[path = "floor/store.rs"]
@@ -17,8 +16,8 @@ use std::thread;
 
 use strongroom::{PutSecretValueRequest, SecretStore, SecretsManager, SledBackend};
 
-use crate::floor::{Effort, Lane, Run, timed};
 use crate::records::{Layout, Seals, fill, key};
+use measure::{Effort, Lane, Run, timed};
 
 /// So many that none of them gets many versions: the record of a secret grows with each.
 const SECRETS: usize = 2_048;

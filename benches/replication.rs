@@ -2,7 +2,6 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 
-mod floor;
 #[path = "floor/records.rs"]
 mod records;
 #[path = "floor/store.rs"]
@@ -15,8 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use strongroom::testing::RecordingBackend;
 use strongroom::{Durability, PutSecretValueRequest, ReplicateSecretToRegionsRequest, SecretStore, SecretsManager};
 
-use crate::floor::{Effort, Lane, Run, timed};
 use crate::records::{Layout, SEAL_BYTES, Seals, key};
+use measure::{Effort, Lane, Run, timed};
 
 /// So many that none of them gets many versions: the record of a secret grows with each.
 const SECRETS: usize = 512;

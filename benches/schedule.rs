@@ -2,14 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
-#[expect(dead_code, reason = "there is no floor to compare with")]
-mod floor;
-
 use std::hint::black_box;
 
 use strongroom::{RotationSchedule, Timestamp};
 
-use crate::floor::{Effort, Lane, Quantiles, Run, show, timed};
+use measure::{Effort, Lane, Quantiles, Run, timed};
 
 /// What a window should take at most, in seconds.
 const BAR: f64 = 2e-6;
@@ -79,16 +76,10 @@ fn main() {
             Lane { name: "days between", bar: None, work: &mut counting },
         ];
         let times = run.interleave(Effort { rounds: 201, operations: run.scale(2_000) }, &mut lanes);
-        let medians: Vec<f64> = times.into_iter().map(|times| Quantiles::of(times).median).collect();
-        let [parse, next, days] = medians.as_slice() else { continue };
-        let missed = if *next <= BAR { "" } else { ": MISSED" };
-        run.say(format!(
-            "{expression}: parse {}, next window {} (bar {}{missed}), days between {}",
-            show(*parse),
-            show(*next),
-            show(BAR),
-            show(*days)
-        ));
+        for (lane, times) in lanes.iter().zip(times) {
+            let bar = (lane.name == "next window").then_some(0.0..=BAR);
+            run.figure(&format!("{}: {expression}", lane.name), Quantiles::of(times), "s", bar);
+        }
     }
     criterion.final_summary();
     run.finish();

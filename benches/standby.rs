@@ -5,8 +5,6 @@
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
 #[expect(dead_code, reason = "other benches use more of it")]
-mod floor;
-#[expect(dead_code, reason = "other benches use more of it")]
 #[path = "floor/store.rs"]
 mod store;
 
@@ -14,7 +12,7 @@ use std::path::Path;
 
 use strongroom::{Durability, PutSecretValueRequest, ReplicationLink as _, SecretStore, StandbyDirectory};
 
-use crate::floor::{Run, show, timed};
+use measure::{Quantiles, Run, timed};
 
 const CACHE_BYTES: u64 = 1024 * 1024 * 1024;
 /// What `replicate_to` asks for at a time.
@@ -64,16 +62,13 @@ fn main() {
     let singles = (changes / 50).max(1);
     let single = timed(|| put(&durable, 0..singles, secrets)) / singles as f64;
     let applied = took / commits as f64;
-    let ratio = single / applied;
-    let is_missed = if ratio < BAR { ": MISSED" } else { "" };
-    run.say(format!("a new standby of {secrets} secrets: {}", show(copied)));
-    run.say(format!(
-        "{commits} changes in {frames} frames: read {}, applied {}, {} each, a durable put {}: {ratio:.1} times as fast (bar at least {BAR}{is_missed})",
-        show(reading),
-        show(applying),
-        show(applied),
-        show(single),
-    ));
+    let mut figure = |title: &str, number, unit, bar| run.figure(title, Quantiles::of(vec![number]), unit, bar);
+    figure("changes, times as fast as durable puts", single / applied, "x", Some(BAR..=f64::INFINITY));
+    figure("a durable put", single, "s", None);
+    figure(&format!("one of {commits} changes in {frames} frames, read and applied"), applied, "s", None);
+    figure("the same, read", reading / commits as f64, "s", None);
+    figure("the same, applied", applying / commits as f64, "s", None);
+    figure(&format!("a new standby of {secrets} secrets"), copied, "s", None);
     run.finish();
 }
 
