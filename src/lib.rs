@@ -158,8 +158,8 @@ pub use crate::store::{
     Finding, FindingKind, ImportConflict, ImportOptions, ImportReport, KeyCensus, KeyOptions, KeyProblem, KeyUsage,
     KeyUse, MaintenanceReport, OpenMode, Progress, ReencryptReport, Replication, ReplicationLink, ReplicationReport,
     RewrapReport, RootKeyReport, RotationCall, RotationError, RotationFunction, RotationStep, SalvageReport,
-    SecretStore, SecretsManager, ShredReport, SkippedSecret, StandbyDirectory, StandbyState, StandbyStatus, StoreStats,
-    VerifyOptions, VerifyReport,
+    SecretStore, SecretsManager, ShredReport, SkippedSecret, SpaceUse, StandbyDirectory, StandbyState, StandbyStatus,
+    StoreStats, VerifyOptions, VerifyReport,
 };
 pub use crate::time::Timestamp;
 

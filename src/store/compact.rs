@@ -14,13 +14,18 @@ use crate::store::backup::BATCH_BYTES;
 use crate::store::builder::{Builder, OpenMode, Opened, Place};
 use crate::store::directory::Directory;
 use crate::store::progress::{Meter, Progress};
+use crate::store::space::SpaceUse;
 
 /// What [`Builder::compact`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompactReport {
-    /// Records that were kept: all that are live.
+    /// Whether the files were compacted. Otherwise that was not worth the time.
+    pub is_compacted: bool,
+    /// Records of the store.
     pub records: u64,
+    /// Bytes of everything that is live, what is kept for standbys included.
+    pub live_bytes: u64,
     /// Bytes that the engine's files took before.
     pub bytes_before: u64,
     /// Bytes that they take now.
@@ -32,9 +37,9 @@ impl Builder {
     ///
     /// The storage engine gives no space back, and what was overwritten or deleted stays in its files until it happens to
     /// be written over. Under overwriting that never ends they grow to three to five times what is live, and stay there; a
-    /// compaction brings them to about twice. Afterwards the files hold live records only. The records stay sealed as they are and the epoch
-    /// stays what it is; the copy is read back and compared with the head before it takes the old files' place, in one
-    /// step: a crash leaves the old files or the new ones. For the time of the copy it takes the space of both.
+    /// compaction brings them to about twice. Afterwards the files hold live records only. The records stay sealed as they
+    /// are and the epoch stays what it is; the copy is read back and compared with the head before it takes the old files'
+    /// place, in one step: a crash leaves the old files or the new ones. For the time of the copy it takes the space of both.
     /// [`mode`](Self::mode) does not matter.
     ///
     /// What is kept for standbys is live too: a store that [keeps changes](crate::SecretStore::keep_changes) has what was
@@ -55,14 +60,48 @@ impl Builder {
     /// # Ok::<(), strongroom::Error>(())
     /// ```
     pub fn compact(self, progress: &mut dyn FnMut(Progress)) -> Result<CompactReport> {
-        let mut before = 0;
+        self.compact_if(|_| true, progress)
+    }
+
+    /// Compacts a closed store if its files [have grown so much](SpaceUse::is_compaction_recommended) that it is worth the
+    /// time: for a regular job, which keeps them within three times what is live.
+    ///
+    /// # Errors
+    ///
+    /// As for [`compact`](Self::compact).
+    ///
+    /// ```
+    /// # use strongroom::{SecretStore, StaticKey};
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("vault");
+    /// # SecretStore::builder(&path).key_provider(StaticKey::new([7; 32])).open()?.close()?;
+    /// let builder = SecretStore::builder(&path).key_provider(StaticKey::new([7; 32]));
+    /// assert!(!builder.compact_if_recommended(&mut |_| {})?.is_compacted);
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    pub fn compact_if_recommended(self, progress: &mut dyn FnMut(Progress)) -> Result<CompactReport> {
+        self.compact_if(SpaceUse::is_compaction_recommended, progress)
+    }
+
+    fn compact_if(
+        self,
+        is_wanted: impl FnOnce(&SpaceUse) -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<CompactReport> {
+        let mut before = None;
+        let mut is_compacted = false;
         let store = self.mode(OpenMode::OpenExisting).open_by(|maker, place, patience, cache_bytes| {
             let Place::Directory(path) = place else {
                 return Err(Error::configuration("only a store in a directory can be compacted"));
             };
             let directory = Directory::lock(&path, false, patience)?;
             let opened = maker.open_directory(&directory, cache_bytes)?;
-            before = opened.records.stats()?.1.stored_bytes;
+            let used = SpaceUse::of(&opened.records)?;
+            before = Some(used);
+            is_compacted = is_wanted(&used);
+            if !is_compacted {
+                return Ok((opened, Some(directory)));
+            }
             let compacted = compact(&opened, &directory, cache_bytes, progress);
             // Closed and sealed also if it failed: the old files are as they were.
             if let Closed::Now { epoch, is_whole: true } = opened.records.close()? {
@@ -78,11 +117,10 @@ impl Builder {
             // Opened once more, so that what is there now is known to open; and closed and sealed like any other.
             Ok((maker.open_directory(&directory, cache_bytes)?, Some(directory)))
         })?;
-        let report = CompactReport {
-            records: store.inner.records.head().records,
-            bytes_before: before,
-            bytes_after: store.stats()?.stored_bytes,
-        };
+        let SpaceUse { live_bytes, stored_bytes: bytes_before, .. } = before.unwrap_or_default();
+        let bytes_after = store.stats()?.stored_bytes;
+        let records = store.inner.records.head().records;
+        let report = CompactReport { is_compacted, records, live_bytes, bytes_before, bytes_after };
         store.close().map(|()| report)
     }
 }

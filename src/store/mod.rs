@@ -13,6 +13,7 @@ pub(crate) mod replication;
 pub(crate) mod rotation;
 mod salvage;
 mod seal;
+mod space;
 mod standby;
 mod verify;
 
@@ -60,6 +61,7 @@ pub use crate::store::progress::Progress;
 pub use crate::store::replication::Replication;
 pub use crate::store::rotation::{RotationCall, RotationError, RotationFunction, RotationStep};
 pub use crate::store::salvage::SalvageReport;
+pub use crate::store::space::SpaceUse;
 pub use crate::store::standby::link::{ReplicationLink, ReplicationReport, StandbyDirectory};
 pub use crate::store::standby::{StandbyState, StandbyStatus};
 pub use crate::store::verify::{Finding, FindingKind, VerifyOptions, VerifyReport};

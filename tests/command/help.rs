@@ -101,7 +101,7 @@ const COMMANDS: [(&str, &[&str]); 32] = [
         ],
     ),
     ("standby", &["status", "promote", "forget"]),
-    ("compact", &["--json", "space"]),
+    ("compact", &["--if-recommended", "--json", "space"]),
     (
         "export",
         &[

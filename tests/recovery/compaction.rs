@@ -46,8 +46,16 @@ fn what_was_deleted_is_gone_from_the_files_and_everything_else_is_as_it_was() {
     let epoch = store.stats().unwrap().epoch;
     store.close().unwrap();
 
-    let report = builder(&path).compact(&mut |_| {}).unwrap();
-    assert!(report.bytes_after < report.bytes_before, "{report:?}");
+    let left = builder(&path).open().unwrap();
+    let used = left.space_use().unwrap();
+    left.close().unwrap();
+    assert!(used.is_compaction_recommended(), "{used:?}");
+    let report = builder(&path).compact_if_recommended(&mut |_| {}).unwrap();
+    assert!(report.is_compacted && report.bytes_after < report.bytes_before, "{report:?}");
+    assert!(report.live_bytes < report.bytes_after, "{report:?}");
+    let again = builder(&path).compact_if_recommended(&mut |_| {}).unwrap();
+    assert!(!again.is_compacted && again.bytes_after == again.bytes_before, "{again:?}");
+    assert_eq!(again.live_bytes, report.live_bytes);
     assert_eq!(names_in(&path), OF_A_CLOSED_STORE);
     let store = builder(&path).open().unwrap();
     assert_eq!(seen(&store), before);

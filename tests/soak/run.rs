@@ -82,6 +82,10 @@ pub(crate) struct Last {
     pub(crate) secrets: u64,
     /// Bytes of everything that is live, as a backup has it.
     pub(crate) live_bytes: f64,
+    /// Bytes of the directory, as the work has left it.
+    pub(crate) grown_bytes: f64,
+    /// Whether the job that keeps files in bounds had something to do.
+    pub(crate) is_compacted: bool,
     pub(crate) maintained_bytes: f64,
     pub(crate) compacted_bytes: f64,
 }
@@ -329,15 +333,23 @@ impl Soak<'_> {
         }
         self.check_counts(&store, &clock);
         let live = store.backup(self.place.join("backup"), &mut |_| {}).unwrap();
-        let maintained_bytes = disk_bytes(&store_in(self.place)) as f64;
+        let grown_bytes = disk_bytes(&store_in(self.place)) as f64;
         store.close().unwrap();
+        let is_compacted = open().compact_if_recommended(&mut |_| {}).unwrap().is_compacted;
+        let maintained_bytes = disk_bytes(&store_in(self.place)) as f64;
         open().compact(&mut |_| {}).unwrap();
         let compacted_bytes = disk_bytes(&store_in(self.place)) as f64;
         let store = open().open().unwrap();
         verify(&desk, &store.default_secrets_manager(), &BTreeMap::new());
         store.close().unwrap();
-        self.account.outcome.last =
-            Last { secrets: live.secrets, live_bytes: live.bytes as f64, maintained_bytes, compacted_bytes };
+        self.account.outcome.last = Last {
+            secrets: live.secrets,
+            live_bytes: live.bytes as f64,
+            grown_bytes,
+            is_compacted,
+            maintained_bytes,
+            compacted_bytes,
+        };
     }
 
     /// Nothing is left of what is past its time, nothing is missing, and every rotation was carried out.

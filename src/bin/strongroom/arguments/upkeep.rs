@@ -105,6 +105,10 @@ To take back the scheduled deletion of one secret, use `strongroom restore SECRE
 #[derive(Debug, Args)]
 #[command(after_help = COMPACT_HELP)]
 pub(crate) struct Compact {
+    /// Only if the files take more than 32 MiB and more than three times what is live
+    #[arg(long)]
+    pub(crate) if_recommended: bool,
+
     #[command(flatten)]
     pub(crate) report: Report,
 
@@ -115,7 +119,9 @@ pub(crate) struct Compact {
 const COMPACT_HELP: &str = "\
 The files of a store never shrink by themselves, and what was overwritten or deleted stays in them,
 encrypted, until it happens to be written over. This copies what is live into fresh files, reads
-the copy back, and puts it in the place of the old files in one step. It needs space for both.";
+the copy back, and puts it in the place of the old files in one step. It needs space for both.
+
+For a regular job there is --if-recommended: it leaves files alone that are mostly live.";
 
 #[derive(Debug, Args)]
 #[command(
