@@ -158,7 +158,7 @@ impl SecretsManager {
             let roots = self.records().roots();
             let stored = self.load(id)?;
             let reachable = || stored.as_ref().filter(|loaded| is_reachable(loaded, id, moment.now));
-            let secret = || reachable().map(|loaded| loaded.secret.clone());
+            let secret = || reachable().map(|loaded| Secret::clone(&loaded.secret));
             let access = operation.access();
             match operation.new_name() {
                 Some(name) => self.authorize_new(&access, name)?,
@@ -199,7 +199,7 @@ impl SecretsManager {
                     if is_sealing {
                         self.require_shared_key(&secret, secret.kms_key_id != KmsKeyId::Default)?;
                     }
-                    if reachable().is_some_and(|loaded| loaded.secret == secret) {
+                    if reachable().is_some_and(|loaded| *loaded.secret == secret) {
                         return Ok(response);
                     }
                     let value = seal.as_ref().zip(operation.value());
@@ -228,7 +228,7 @@ impl SecretsManager {
             match self.commit_with(&change, &companions, &mut done)? {
                 Outcome::Done => {
                     self.go_on_replicating(&key, new.as_ref());
-                    self.tell_of_abandonment(stored.as_ref().map(|loaded| &loaded.secret), new.as_ref());
+                    self.tell_of_abandonment(stored.as_ref().map(|loaded| &*loaded.secret), new.as_ref());
                     return Ok(response);
                 }
                 Outcome::Stale => {}

@@ -133,8 +133,8 @@ impl SecretsManager {
             Associate { secrets: self, id, replica_arn, tenant, name, restriction, role_arn: replication_role_arn };
         let arn = self.run(&associate)?;
         let found = self.find_any(&SecretId::parse(&arn, self.tenant())?, self.now())?;
-        let links = found.map(|found| found.secret.links.accounts).unwrap_or_default();
-        let link = links.into_iter().find(|link| link.replica_arn == associate.replica_arn);
+        let links = found.as_ref().map(|found| found.secret.links.accounts.as_slice()).unwrap_or_default();
+        let link = links.iter().find(|link| link.replica_arn == associate.replica_arn);
         Ok(AssociateCrossAccountReplicaResponse {
             arn,
             // Whoever ended it meanwhile, it was associated.

@@ -185,8 +185,8 @@ impl SecretsManager {
         let query = query("BatchGetSecretValue", filters);
         let Page { found, next_token } = self.page(&listing, &query, token, max_results.unwrap_or(lim::BATCH_MAX))?;
         let ids = found.into_iter().map(|loaded| {
-            let arn = loaded.secret.arn;
-            (arn.clone(), SecretId::Arn { name: loaded.secret.name, arn })
+            let (arn, name) = (loaded.secret.arn.clone(), loaded.secret.name.clone());
+            (arn.clone(), SecretId::Arn { name, arn })
         });
         self.batch(ids, next_token)
     }
@@ -218,7 +218,7 @@ fn entry(read: Read) -> SecretValueEntry {
     let (secret_string, secret_binary) = value.into_members();
     let version_stages = loaded.secret.stages.of(&version.id);
     SecretValueEntry {
-        arn: loaded.secret.arn,
+        arn: loaded.secret.arn.clone(),
         name: loaded.secret.name.to_string(),
         version_id: version.id.to_string(),
         secret_string,

@@ -128,17 +128,17 @@ impl SecretsManager {
             external_secret_rotation_role_arn: role_arn,
             last_rotated_date: last_rotated_at,
             next_rotation_date: next_date,
-            arn: secret.arn,
+            arn: secret.arn.clone(),
             name: secret.name.to_string(),
-            r#type: secret.external_type,
-            description: secret.description,
+            r#type: secret.external_type.clone(),
+            description: secret.description.clone(),
             last_changed_date: secret.last_changed_at,
             last_accessed_date: secret.accessed_on,
             deleted_date: secret.deletion_at,
-            tags: secret.tags,
-            owning_service: secret.owning_service,
+            tags: secret.tags.clone(),
+            owning_service: secret.owning_service.clone(),
             created_date: secret.created_at,
-            primary_region: secret.primary_region,
+            primary_region: secret.primary_region.clone(),
         })
     }
 }

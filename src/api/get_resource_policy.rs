@@ -84,7 +84,7 @@ impl SecretsManager {
         }
         Ok(GetResourcePolicyResponse {
             resource_policy: policy.map(|text| text.to_string()),
-            arn: secret.arn,
+            arn: secret.arn.clone(),
             name: secret.name.to_string(),
             policy_name,
         })

@@ -104,7 +104,7 @@ impl SecretsManager {
         let secret = loaded.secret;
         let labels = secret.stages.of(&version.id);
         Ok(GetSecretValueResponse {
-            arn: secret.arn,
+            arn: secret.arn.clone(),
             name: secret.name.to_string(),
             version_id: version.id.to_string(),
             secret_string,
@@ -139,7 +139,7 @@ impl SecretsManager {
         if is_noted(&read.secret) {
             return;
         }
-        let mut new = read.secret.clone();
+        let mut new = Secret::clone(&read.secret);
         new.accessed_on = new.accessed_on.max(Some(today));
         if let Some(version) = new.version_mut(version) {
             version.accessed_on = version.accessed_on.max(Some(today));

@@ -159,7 +159,7 @@ impl SecretsManager {
             .flag(listing.with_scheduled);
         let limit = max_results.unwrap_or(lim::PAGE_MAX);
         let Page { found, next_token } = self.page(&listing, &query, next_token.as_deref(), limit)?;
-        let secret_list = found.into_iter().map(|loaded| entry(loaded.secret)).collect();
+        let secret_list = found.iter().map(|loaded| entry(&loaded.secret)).collect();
         Ok(ListSecretsResponse { secret_list, next_token })
     }
 
@@ -203,7 +203,7 @@ pub(super) fn query(operation: &str, filters: &[Filter]) -> Query {
     })
 }
 
-fn entry(secret: Secret) -> SecretListEntry {
+fn entry(secret: &Secret) -> SecretListEntry {
     let RotationShown { is_enabled, function_arn, rules, metadata, role_arn, last_rotated_at, next_date } =
         secret.rotation_shown();
     SecretListEntry {
@@ -216,16 +216,16 @@ fn entry(secret: Secret) -> SecretListEntry {
         external_secret_rotation_role_arn: role_arn,
         last_rotated_date: last_rotated_at,
         next_rotation_date: next_date,
-        arn: secret.arn,
+        arn: secret.arn.clone(),
         name: secret.name.to_string(),
-        r#type: secret.external_type,
-        description: secret.description,
+        r#type: secret.external_type.clone(),
+        description: secret.description.clone(),
         last_changed_date: secret.last_changed_at,
         last_accessed_date: secret.accessed_on,
         deleted_date: secret.deletion_at,
-        tags: secret.tags,
-        owning_service: secret.owning_service,
+        tags: secret.tags.clone(),
+        owning_service: secret.owning_service.clone(),
         created_date: secret.created_at,
-        primary_region: secret.primary_region,
+        primary_region: secret.primary_region.clone(),
     }
 }

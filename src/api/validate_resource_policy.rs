@@ -113,7 +113,7 @@ impl SecretsManager {
         if let Some(secret) = &secret {
             secret.require_active()?;
         }
-        self.validate(&text, secret.as_ref()).map(|validation_errors| ValidateResourcePolicyResponse {
+        self.validate(&text, secret.as_deref()).map(|validation_errors| ValidateResourcePolicyResponse {
             policy_validation_passed: validation_errors.is_empty(),
             validation_errors,
         })

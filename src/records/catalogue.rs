@@ -175,7 +175,7 @@ impl Catalogue {
         let mut entries: HashMap<Arc<Tenant>, Vec<Arc<Entry>>> = HashMap::new();
         for_each(&mut |Loaded { secret, .. }| {
             let entry = Arc::new(Entry::new(&secret));
-            entries.entry(secret.tenant).or_default().push(entry);
+            entries.entry(Arc::clone(&secret.tenant)).or_default().push(entry);
         })?;
         *tenants = Some(entries.into_iter().map(|(tenant, entries)| (tenant, Tenancy::of(entries))).collect());
         Ok(())

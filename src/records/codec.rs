@@ -25,6 +25,9 @@ use crate::time::{Timestamp, from_millis};
 /// First byte of every record.
 const VERSION: u8 = 1;
 
+/// Most records fit into this.
+const USUAL_BYTES: usize = 512;
+
 /// What decoding may claim. bincode counts elements of lists by their size in memory, which is up to 16 times that of
 /// their bytes; whatever could be encoded must be decoded again.
 const DECODE_BYTES_MAX: usize = 16 * RECORD_BYTES_MAX;
@@ -45,8 +48,15 @@ pub(crate) enum CodecError {
 }
 
 pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, CodecError> {
-    bincode::serde::encode_to_vec((VERSION, record), config().with_limit::<RECORD_BYTES_MAX>())
-        .map_err(|_| CodecError::TooLarge)
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    match bincode::serde::encode_into_std_write(
+        (VERSION, record),
+        &mut bytes,
+        config().with_limit::<RECORD_BYTES_MAX>(),
+    ) {
+        Ok(_) => Ok(bytes),
+        Err(_) => Err(CodecError::TooLarge),
+    }
 }
 
 pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
@@ -363,12 +373,12 @@ pub(crate) fn decode_cursor(bytes: &[u8]) -> Result<Cursor, CodecError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::model::replication::Links;
 
     /// As many small parts as fit: decoding claims the most memory for each byte.
-    fn secret(tags: usize, versions: u32, id_chars: usize) -> Secret {
+    pub(in crate::records) fn secret(tags: usize, versions: u32, id_chars: usize) -> Secret {
         let key = KeyUse {
             requested: KmsKeyId::Default,
             provider: "p".into(),

@@ -334,7 +334,8 @@ impl Records {
 
     fn commit_group(&self, members: Vec<Waiting>) {
         let mut group = Group { records: self, members, is_answered: false };
-        let result = self.try_commit_group(&group.members);
+        let batches = group.members.iter_mut().map(|member| std::mem::take(&mut member.commit.batch)).collect();
+        let result = self.try_commit_group(&group.members, batches);
         for (index, member) in group.members.iter().enumerate() {
             let verdict = match &result {
                 Ok(outcomes) => Verdict::Outcome(outcomes.get(index).copied().unwrap_or(Outcome::Stale)),
@@ -377,7 +378,8 @@ impl Records {
         Ok(())
     }
 
-    fn try_commit_group(&self, members: &[Waiting]) -> Result<Vec<Outcome>> {
+    /// Commits what members of a group ask for, with the batch of each.
+    fn try_commit_group(&self, members: &[Waiting], batches: Vec<Batch>) -> Result<Vec<Outcome>> {
         // Between queueing and leading, another group may have failed or the store been closed.
         self.usable()?;
         let roots = self.roots();
@@ -389,7 +391,7 @@ impl Records {
         let mut durability = Durability::Eventual;
         // Secrets that earlier members of this group add, by tenant: the catalogue does not know them yet.
         let mut added: Vec<(&Arc<Tenant>, i64)> = Vec::new();
-        for Waiting { commit, durability: asked, .. } in members {
+        for (Waiting { commit, durability: asked, .. }, batch) in members.iter().zip(batches) {
             let outcome = self.admit(commit, &roots, &head, &touched, &added)?;
             outcomes.push(outcome);
             if outcome != Outcome::Done {
@@ -403,7 +405,7 @@ impl Records {
                 head.secrets = head.secrets.saturating_add_signed((*secrets_delta).into());
             }
             commit.effects.iter().for_each(|effect| tally.apply(effect));
-            merged.append(commit.batch.clone());
+            merged.append(batch);
             if *asked == Durability::Immediate {
                 durability = Durability::Immediate;
             }
@@ -436,9 +438,8 @@ impl Records {
         self.committer.set_head(head, tag);
         trimmed.into_iter().for_each(Trimmed::was_committed);
         let applied = || members.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Done);
-        self.committer
-            .sweeps
-            .tell(applied().flat_map(|(member, _)| member.commit.batch.iter().zip(&member.commit.effects)));
+        // What members changed comes first, each change with its effect.
+        self.committer.sweeps.tell(merged.iter().zip(applied().flat_map(|(member, _)| &member.commit.effects)));
         let changed = applied().flat_map(|(member, _)| member.commit.parts.iter().map(|part| &part.catalogue));
         self.catalogue.apply(changed);
         Ok(outcomes)

@@ -15,6 +15,7 @@ pub(crate) mod header;
 mod indexes;
 pub(crate) mod keys;
 pub(crate) mod manifest;
+mod opened;
 pub(crate) mod portable;
 mod replication;
 mod rotation;
@@ -42,6 +43,7 @@ use crate::records::codec::{CodecError, DueEntry, Head};
 use crate::records::commit::Committer;
 use crate::records::feed::Feed;
 use crate::records::keys::{Family, SecretKey, Task};
+use crate::records::opened::OpenedSecrets;
 use crate::storage::{Backend, BackendError, BackendStats, Batch, Durability, RECORD_BYTES_MAX, Stored};
 use crate::time::Timestamp;
 
@@ -70,6 +72,7 @@ pub(crate) struct Records {
     is_disowned: AtomicBool,
     committer: Committer,
     catalogue: Catalogue,
+    opened: OpenedSecrets,
     anchors: Anchors,
     feed: Feed,
 }
@@ -95,7 +98,7 @@ pub(crate) struct StoredRecord {
 /// A secret as it was read.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    pub(crate) secret: Secret,
+    pub(crate) secret: Arc<Secret>,
     pub(crate) key: SecretKey,
     pub(crate) revision: u64,
 }
@@ -215,6 +218,7 @@ impl Records {
             is_disowned: AtomicBool::new(false),
             committer: Committer::new(durability),
             catalogue: Catalogue::default(),
+            opened: OpenedSecrets::default(),
             anchors,
             feed: Feed::default(),
         }
@@ -318,7 +322,7 @@ impl Records {
             Ok(self.read(key.as_bytes())?.map(|found| (key, found)))
         })?;
         let Some((key, found)) = found else { return Ok(None) };
-        let loaded = self.open_secret(key, &found, Some(tenant))?;
+        let loaded = self.open_kept(key, &found, tenant)?;
         if loaded.secret.name != *name || *loaded.secret.tenant != **tenant {
             return Err(misplaced());
         }
@@ -483,7 +487,19 @@ impl Records {
     fn open_secret(&self, key: SecretKey, found: &StoredRecord, tenant: Option<&Arc<Tenant>>) -> Result<Loaded> {
         let (revision, plaintext) = self.open_record(key.as_bytes(), found)?;
         let secret = codec::decode_secret(&plaintext, tenant).map_err(undecodable)?;
-        Ok(Loaded { secret, key, revision })
+        Ok(Loaded { secret: Arc::new(secret), key, revision })
+    }
+
+    /// Opens a secret, unless it was opened lately from the very same record.
+    fn open_kept(&self, key: SecretKey, found: &StoredRecord, tenant: &Arc<Tenant>) -> Result<Loaded> {
+        let stored = found.stored.as_ref();
+        if let Some(secret) = self.opened.get(&key, stored) {
+            let (revision, _) = split_revision(stored)?;
+            return Ok(Loaded { secret, key, revision });
+        }
+        let loaded = self.open_secret(key, found, Some(tenant))?;
+        self.opened.keep(&loaded.key, stored, &loaded.secret);
+        Ok(loaded)
     }
 
     /// Opens a secret of which only the key is known.
@@ -511,6 +527,23 @@ impl Records {
     pub(crate) fn anchor_newest(&self) -> Result<()> {
         let (epoch, tag) = self.newest();
         self.anchors.advance(&self.roots().newest.anchor, epoch, &tag)
+    }
+
+    /// Number of all records, those included that are kept for standbys, and the bytes of their keys and values.
+    pub(crate) fn live(&self) -> Result<(u64, u64)> {
+        let (mut records, mut bytes) = (0, 0);
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            self.usable()?;
+            let found =
+                self.backend.scan(&[], after.as_deref(), SCAN_RECORDS).map_err(|error| self.failed_read(error))?;
+            records += found.len() as u64;
+            bytes += found.iter().map(|(key, value)| (key.len() + value.as_ref().len()) as u64).sum::<u64>();
+            if found.len() < SCAN_RECORDS {
+                return Ok((records, bytes));
+            }
+            after = found.into_iter().next_back().map(|(key, _)| key);
+        }
     }
 
     pub(crate) fn stats(&self) -> Result<(Head, BackendStats)> {
@@ -558,7 +591,8 @@ impl Records {
 /// A head as it is stored.
 pub(crate) fn seal_head(root: &RootKeys, store: &Uuid, entropy: &dyn Entropy, head: &Head) -> Result<Vec<u8>> {
     let plaintext = codec::encode_head(head).map_err(undecodable)?;
-    let mut out = head.epoch.to_be_bytes().to_vec();
+    let mut out = Vec::with_capacity(8 + crate::envelope::seal::sealed_len(plaintext.len()));
+    out.extend_from_slice(&head.epoch.to_be_bytes());
     let ad = ad::head(store, head.epoch);
     root.metadata.seal_into(Label::Head, ad.as_bytes(), &plaintext, entropy, &mut out)?;
     Ok(out)

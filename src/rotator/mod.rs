@@ -71,7 +71,7 @@ impl SecretsManager {
         loop {
             let Some(old) = self.records().load_by_key(key)? else { return Ok(None) };
             let now = self.now();
-            let mut secret = old.secret.clone();
+            let mut secret = Secret::clone(&old.secret);
             let mut new_ids = || {
                 let id = || Ok::<_, Error>(random_uuid(self.entropy())?.to_string());
                 Ok((VersionId::new(id()?), id()?))
@@ -79,7 +79,7 @@ impl SecretsManager {
             let taken = secret.take_up_rotation(&settings.rotation.retries, settings.versions_max, now, &mut new_ids);
             let due = match taken {
                 Err(error) if *error.kind() == ErrorKind::LimitExceeded => {
-                    secret = old.secret.clone();
+                    secret = Secret::clone(&old.secret);
                     secret.skip_window(now);
                     Err(error)
                 }
@@ -119,7 +119,7 @@ impl SecretsManager {
             // By its name: its record may have gone over to another root key meanwhile.
             let found = self.records().load(&begun.tenant, &begun.name)?;
             let Some(old) = found.filter(|old| old.secret.uid == begun.uid) else { return Ok(Done::Nothing) };
-            let mut secret = old.secret.clone();
+            let mut secret = Secret::clone(&old.secret);
             let failure = outcome.as_ref().err().map(|failure| failure.reason.as_str());
             let ending = secret.end_attempt(attempt, failure, &self.settings().rotation.retries, self.now());
             if ending == Ending::Gone {

@@ -89,12 +89,12 @@ impl SecretsManager {
         shape.finish()?;
         let id = SecretId::parse(&secret_id, self.tenant())?;
         let secret = self.find(&id, self.now(), &Access::to("DescribeSecret"))?.secret;
-        Ok(secret.rotation.map(|rotation| RotationStatus {
-            arn: secret.arn,
+        Ok(secret.rotation.as_ref().map(|rotation| RotationStatus {
+            arn: secret.arn.clone(),
             name: secret.name.to_string(),
             is_enabled: rotation.is_enabled,
-            function_arn: rotation.function_arn,
-            rules: rotation.rules,
+            function_arn: rotation.function_arn.clone(),
+            rules: rotation.rules.clone(),
             last_rotated_at: rotation.last_rotated_at,
             next_window: rotation.window,
             in_progress: rotation.job.as_ref().map(RotationInProgress::new),

@@ -141,7 +141,7 @@ impl SecretsManager {
             Ok(outcome) => {
                 if outcome == Outcome::Done {
                     for Companion { old, new, .. } in companions {
-                        self.tell_of_abandonment(old.as_ref().map(|old| &old.secret), new.as_ref());
+                        self.tell_of_abandonment(old.as_ref().map(|old| &*old.secret), new.as_ref());
                     }
                 }
                 return Ok(outcome);
@@ -170,7 +170,7 @@ impl SecretsManager {
         done: &mut Done,
     ) -> Result<Option<Vec<Companion>>> {
         let nothing = Links::default();
-        let before = change.old.map(|old| &old.secret).filter(|old| old.uid == new.uid);
+        let before = change.old.map(|old| &*old.secret).filter(|old| old.uid == new.uid);
         let links_before = before.map_or(&nothing, |old| &old.links);
         let was_replica = before.is_some_and(Secret::is_region_replica);
         if new.links == nothing && *links_before == nothing && !was_replica {
@@ -284,7 +284,7 @@ impl SecretsManager {
         done.require_no_setback(&tenant)?;
         let roots = self.records().roots();
         let found = self.records().load(&tenant, &new.name)?;
-        let there = found.as_ref().map(|found| &found.secret).filter(|there| !there.is_expired(change.now));
+        let there = found.as_ref().map(|found| &*found.secret).filter(|there| !there.is_expired(change.now));
         if let Some(conflict) = there.and_then(|there| new.conflict(link, there)) {
             return Err(Setback::Refused(conflict));
         }
@@ -313,7 +313,7 @@ impl SecretsManager {
         let Some(found) = found.filter(|found| !found.secret.is_expired(change.now)) else {
             return Err(Setback::Later(failure("the replica secret is not there, or is that of another secret.")));
         };
-        let there = &found.secret;
+        let there = &*found.secret;
         done.require_no_setback(&there.tenant)?;
         if change.pace == Replication::Deferred {
             return Ok(None);
@@ -375,7 +375,7 @@ impl SecretsManager {
         new: Secret,
         sealed: Vec<(VersionId, SealedVersion)>,
     ) -> Option<Companion> {
-        if found.as_ref().is_some_and(|found| found.secret == new) {
+        if found.as_ref().is_some_and(|found| *found.secret == new) {
             return None;
         }
         let key = match &found {
@@ -479,9 +479,9 @@ impl SecretsManager {
 impl Loaded {
     /// The change of a secret that follows another one, if it changes.
     fn changed(self, change: impl FnOnce(&mut Secret)) -> Option<Companion> {
-        let mut new = self.secret.clone();
+        let mut new = Secret::clone(&self.secret);
         change(&mut new);
-        (new != self.secret).then(|| Companion {
+        (new != *self.secret).then(|| Companion {
             key: self.key.clone(),
             old: Some(self),
             new: Some(new),

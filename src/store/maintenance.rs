@@ -160,7 +160,7 @@ impl Inner {
             let Some(old) = self.records.load_by_key(key)? else { return Ok(None) };
             let secret = &old.secret;
             let is_expired = secret.is_expired(now);
-            let mut kept = secret.clone();
+            let mut kept = Secret::clone(secret);
             // A replica has the versions that its primary has.
             let removed = if secret.is_replica() { 0 } else { kept.retire_versions(now).len() };
             if is_expired {

@@ -312,7 +312,7 @@ impl Salvage<'_> {
             meter.advance(1);
             match self.newest(&records, key, view) {
                 Some(Loaded { secret, .. }) if records.load(&secret.tenant, &secret.name)?.is_some() => {}
-                Some(loaded) => self.save(&records, &envelope, loaded, view, report, &mut findings)?,
+                Some(loaded) => self.save(&records, &envelope, &loaded, view, report, &mut findings)?,
                 None => findings.add(
                     FindingKind::Record,
                     hexadecimal(key),
@@ -402,11 +402,12 @@ impl Salvage<'_> {
         &self,
         records: &Records,
         envelope: &Envelope,
-        Loaded { mut secret, .. }: Loaded,
+        loaded: &Loaded,
         view: View,
         report: &mut SalvageReport,
         findings: &mut Findings,
     ) -> Result<()> {
+        let mut secret = Secret::clone(&loaded.secret);
         let mut sealed = Vec::new();
         let mut lost: Vec<VersionId> = Vec::new();
         for version in secret.versions.iter().filter(|version| version.has_value()) {

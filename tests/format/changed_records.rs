@@ -2,7 +2,10 @@
 //! records and refuses each; and where they are not counted, each is reported by whatever needs the record, with a typed
 //! error, and never answered with something else.
 
-use strongroom::{CheckRecords, CreateSecretRequest, DeleteSecretRequest, ErrorKind, PutSecretValueRequest};
+use strongroom::{
+    Backend as _, Batch, CheckRecords, CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, Durability,
+    ErrorKind, GetSecretValueRequest, PutSecretValueRequest,
+};
 use strongroom::{RestoreSecretRequest, TagResourceRequest};
 
 use crate::fixture::{Records, backend, builder, records};
@@ -290,4 +293,35 @@ fn a_whole_older_store_opens_unless_a_newer_commit_is_expected() {
         let opened = builder(backend(step), 2).open_expecting(newest).open().map(drop);
         assert_eq!(*opened.unwrap_err().kind(), ErrorKind::LostCommits { have, expected: newest });
     }
+}
+
+#[test]
+fn a_record_that_changes_under_an_open_store_is_reported_however_often_it_was_read() {
+    let victim = Victim::new();
+    let memory = backend(&victim.records);
+    let store = builder(memory.clone(), 1).open().unwrap();
+    let secrets = store.secrets_manager(A[0], A[1]).unwrap();
+    let read = || secrets.get_secret_value(GetSecretValueRequest::new("one")).map(|read| read.secret_string);
+    let describe = || secrets.describe_secret(DescribeSecretRequest::new("one"));
+    let put = |record: &[u8]| {
+        let mut batch = Batch::new();
+        batch.put(victim.secret(A, "one"), record.to_vec());
+        memory.commit(&batch, Durability::Immediate).unwrap();
+    };
+    // The day of the read is noted with the first one.
+    let value = read().unwrap();
+    let record = memory.get(&victim.secret(A, "one")).unwrap().unwrap().as_ref().to_vec();
+    for at in 0..record.len() {
+        // Often enough for whatever is kept of it.
+        (0..20).for_each(|_| assert_eq!(read().unwrap(), value, "byte {at}"));
+        let mut changed = record.clone();
+        changed[at] ^= 1 << (at % 8);
+        put(&changed);
+        for error in [read().unwrap_err(), describe().unwrap_err()] {
+            let is_reported = matches!(error.kind(), ErrorKind::Corrupted | ErrorKind::UnsupportedFormat { .. });
+            assert!(is_reported, "byte {at}: {error:?}");
+        }
+        put(&record);
+    }
+    assert_eq!(read().unwrap(), value);
 }

@@ -358,7 +358,7 @@ pub(super) fn renew_versions(
     renewal: Renewal,
     counts: &mut Counts,
 ) -> Result<Option<Change>> {
-    let mut secret = loaded.secret.clone();
+    let mut secret = Secret::clone(&loaded.secret);
     let mut sealed = Vec::with_capacity(wanted.len());
     let roots = manager.records().roots();
     for (id, wanted) in wanted {
@@ -417,7 +417,7 @@ impl Visitor for Rewrap<'_> {
         if change.counts.problems.is_empty() {
             change.secret.kms_key_id = successor;
         }
-        if change.secret == loaded.secret {
+        if change.secret == *loaded.secret {
             return Ok(Visit::Unchanged(change.counts));
         }
         Ok(Visit::Changed(Box::new(change)))

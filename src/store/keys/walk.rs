@@ -180,7 +180,7 @@ impl Inner {
                 match outcome {
                     Outcome::Done => visitor.done(&loaded.secret.arn, change.counts),
                     // Somebody else was faster: it is looked at again, as it is now.
-                    Outcome::Stale | Outcome::OverQuota { .. } => stale.push(loaded.secret.name),
+                    Outcome::Stale | Outcome::OverQuota { .. } => stale.push(loaded.secret.name.clone()),
                 }
             }
             batch = Vec::new();

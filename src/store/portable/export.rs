@@ -9,6 +9,7 @@ use crate::envelope::provider::KeyProvider;
 use crate::envelope::seal::SealingKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::portable::Portable;
+use crate::model::secret::Secret;
 use crate::model::tenant::Tenant;
 use crate::records::Loaded;
 use crate::records::portable::Counts;
@@ -226,7 +227,7 @@ impl SecretStore {
 
 /// Opens every value of a secret. `None` if it was changed meanwhile.
 fn open_all(manager: &SecretsManager, loaded: &Loaded) -> Result<Option<Portable>> {
-    let mut secret = loaded.secret.clone();
+    let mut secret = Secret::clone(&loaded.secret);
     secret.uid = uuid::Uuid::nil();
     let mut values = Vec::with_capacity(secret.versions.len());
     for version in &mut secret.versions {
