@@ -2,49 +2,20 @@
 
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
+#[path = "floor/files.rs"]
+mod files;
 #[path = "floor/store.rs"]
 mod store;
 
-use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use criterion::BatchSize;
 use tempfile::TempDir;
 
+use crate::files::copy;
 use measure::{Effort, Lane, Run, timed};
 
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Opening changes files, so everybody opens a copy that nobody has opened before.
-fn copy(from: &Path) -> TempDir {
-    let to = store::directory();
-    copy_into(from, to.path());
-    to
-}
-
-fn copy_into(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).expect("the directory is read") {
-        let entry = entry.expect("the directory is read");
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            fs::create_dir(&to).expect("a directory is made");
-            copy_into(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), &to).expect("the file is copied");
-            // Otherwise the system writes the copy back while the opening is measured.
-            fs::File::open(&to).and_then(|file| file.sync_all()).expect("the copy is synced");
-        }
-    }
-}
-
-/// Waits until sled's threads, which outlive its handle, let go of its files.
-fn await_release(log: &Path) {
-    let log = fs::File::open(log).expect("sled has a log");
-    while log.try_lock().is_err() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
 
 fn open_store(original: &Path) -> f64 {
     let place = copy(original);
@@ -55,13 +26,7 @@ fn open_store(original: &Path) -> f64 {
 }
 
 fn open_sled(original: &Path) -> f64 {
-    let place = copy(original);
-    let files = place.path().join("sled");
-    let mut opened = None;
-    let seconds = timed(|| opened = Some(store::raw_sled(&files, CACHE_BYTES)));
-    drop(opened);
-    await_release(&files.join("db"));
-    seconds
+    files::open_sled(copy(original).path(), CACHE_BYTES)
 }
 
 fn main() {

@@ -7,7 +7,9 @@
 
 #[path = "scale/child.rs"]
 mod child;
-#[path = "scale/files.rs"]
+#[path = "scale/disk.rs"]
+mod disk;
+#[path = "floor/files.rs"]
 mod files;
 #[path = "scale/opening.rs"]
 mod opening;
@@ -49,11 +51,11 @@ fn main() {
         phase("filled", &mut || fill(&mut run, &path, secrets));
         phase("processes of their own", &mut || {
             let live = child::measure(&mut run, &path, place.path(), secrets);
-            files::measure_filled(&mut run, &path, secrets, live);
+            disk::measure_filled(&mut run, &path, secrets, live);
         });
         phase("opening", &mut || opening::measure(&mut run, &path, secrets));
         phase("operations", &mut || operate(&mut run, &path, secrets, first));
-        phase("overwriting", &mut || files::measure_overwritten(&mut run, &path, place.path(), secrets));
+        phase("overwriting", &mut || disk::measure_overwritten(&mut run, &path, place.path(), secrets));
     }
     versions::measure(&mut run);
     run.finish();

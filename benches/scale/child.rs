@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use measure::{Quantiles, Run, timed};
 use strongroom::{DescribeSecretRequest, GetSecretValueRequest, PutSecretValueRequest, VerifyOptions};
 
-use crate::{CACHE_BYTES, figure, opening, store, title};
+use crate::{CACHE_BYTES, figure, files, store, title};
 
 /// The argument that makes this program such a process.
 pub(crate) const FLAG: &str = "as-child";
@@ -44,7 +44,7 @@ pub(crate) fn measure(run: &mut Run, path: &Path, scratch: &Path, secrets: usize
     // Of a backup and of what is verified, which are the same records.
     let bytes = backed_up["bytes"];
     // What of the memory is the storage engine's. It gets a copy, because it leaves files otherwise than a store does.
-    let copy = opening::copy(path);
+    let copy = files::copy(path);
     let scan = ask(&["scan", &copy.path().join("sled").to_string_lossy()])["peak"];
     for (work, told) in [("verify", verified), ("backup", backed_up)] {
         let seconds = told["seconds"];

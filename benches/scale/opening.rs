@@ -1,13 +1,11 @@
 //! Opening a store after a clean close and after SIGKILL, beside sled's own opening of the same files.
 
-use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use measure::{Effort, Lane, Quantiles, Run, timed};
 use strongroom::{GetSecretValueRequest, PutSecretValueRequest};
-use tempfile::TempDir;
 
+use crate::files::{copy, open_sled};
 use crate::{child, store, title};
 
 /// Small, so that what a cache makes ready in advance does not count.
@@ -25,7 +23,7 @@ pub(crate) fn measure(run: &mut Run, path: &Path, secrets: usize) {
     // Each has a copy of its own, which it closes cleanly for the next round.
     let copies = [copy(path), copy(path)];
     let mut engine = |operations| (0..operations).map(|_| open_store(copies[0].path(), 0).0).sum();
-    let mut sled = |operations| (0..operations).map(|_| open_sled(copies[1].path())).sum();
+    let mut sled = |operations| (0..operations).map(|_| open_sled(copies[1].path(), CACHE_BYTES)).sum();
     let mut lanes = [
         Lane { name: "engine", bar: None, work: &mut engine },
         Lane { name: "sled", bar: Some(0.0..=BAR), work: &mut sled },
@@ -38,7 +36,7 @@ pub(crate) fn measure(run: &mut Run, path: &Path, secrets: usize) {
     let killed = copy(path);
     let (secret, value) = child::die_at_work(killed.path(), secrets);
     let mut engine = |operations| (0..operations).map(|_| recover(killed.path(), secret, &value)).sum();
-    let mut sled = |operations| (0..operations).map(|_| open_sled(copy(killed.path()).path())).sum();
+    let mut sled = |operations| (0..operations).map(|_| open_sled(copy(killed.path()).path(), CACHE_BYTES)).sum();
     let mut lanes = [
         Lane { name: "engine", bar: None, work: &mut engine },
         Lane { name: "sled", bar: Some(0.0..=BAR), work: &mut sled },
@@ -74,38 +72,4 @@ fn open_store(path: &Path, secret: usize) -> (f64, String) {
     manager.put_secret_value(PutSecretValueRequest::new(name, read.as_str())).expect("a value is put");
     store.close().expect("the store closes");
     (seconds, read)
-}
-
-fn open_sled(path: &Path) -> f64 {
-    let files = path.join("sled");
-    let mut opened = None;
-    let seconds = timed(|| opened = Some(store::raw_sled(&files, CACHE_BYTES)));
-    drop(opened);
-    // sled's threads outlive its handle.
-    let log = fs::File::open(files.join("db")).expect("sled has a log");
-    while log.try_lock().is_err() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    seconds
-}
-
-pub(crate) fn copy(from: &Path) -> TempDir {
-    let to = store::directory();
-    copy_into(from, to.path());
-    to
-}
-
-fn copy_into(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).expect("the directory is read") {
-        let entry = entry.expect("the directory is read");
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            fs::create_dir(&to).expect("a directory is made");
-            copy_into(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), &to).expect("the file is copied");
-            // Otherwise the system writes the copy back while the opening is measured.
-            fs::File::open(&to).and_then(|file| file.sync_all()).expect("the copy is synced");
-        }
-    }
 }

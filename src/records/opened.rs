@@ -4,6 +4,7 @@
 //! of it is the same as when it was opened: a record that was changed, by whomever, is opened like any other.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,25 +24,32 @@ fn is_chosen(number: u64) -> bool {
 }
 
 /// A secret and the record that it was read from.
-#[derive(Debug)]
 struct One {
     stored: Box<[u8]>,
     secret: Arc<Secret>,
 }
 
 /// The secrets, those that came first in front.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Kept {
     secrets: HashMap<SecretKey, Arc<One>>,
     order: VecDeque<SecretKey>,
     bytes: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct OpenedSecrets {
     kept: Mutex<Kept>,
     /// Small records that could have been kept.
     seen: AtomicU64,
+}
+
+impl fmt::Debug for OpenedSecrets {
+    /// Nothing of the secrets: the token of a rotation, for example, tells calls of its function from others.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        write!(f, "OpenedSecrets([{} secrets])", kept.secrets.len())
+    }
 }
 
 impl OpenedSecrets {
