@@ -1,6 +1,7 @@
 //! Records in memory.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,9 +11,15 @@ type Records = BTreeMap<Vec<u8>, Arc<[u8]>>;
 
 /// A [`Backend`] that keeps everything in memory. Clones share their records, so that a store can be opened on them
 /// again after it was closed.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct MemoryBackend {
     records: Arc<RwLock<Records>>,
+}
+
+impl fmt::Debug for MemoryBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryBackend([{} records])", self.records.read().unwrap_or_else(PoisonError::into_inner).len())
+    }
 }
 
 impl MemoryBackend {
