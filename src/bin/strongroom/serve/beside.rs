@@ -13,6 +13,7 @@ use crate::arguments::rotation::Beside;
 use crate::arguments::{Durability, Place};
 use crate::failure::Failure;
 use crate::place::{self, Keys};
+use crate::serve::at_work::AtWork;
 use crate::serve::body::Bodies;
 use crate::serve::caller::Callers;
 use crate::serve::clock::ServerClock;
@@ -71,6 +72,7 @@ pub(crate) fn beside<T>(
         clock,
         has_admin: false,
         bodies: Bodies::new(BODY_BYTES_MAX),
+        at_work: AtWork::default(),
         under_way: Arc::default(),
     };
 

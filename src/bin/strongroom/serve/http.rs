@@ -17,6 +17,7 @@ use tokio::sync::RwLock;
 use tokio::time::Instant;
 
 use crate::serve::admin;
+use crate::serve::at_work::AtWork;
 use crate::serve::body::{Bodies, Received, Unread};
 use crate::serve::caller::{self, Caller, Callers};
 use crate::serve::clock::ServerClock;
@@ -39,6 +40,7 @@ pub(super) struct Server {
     pub(super) clock: ServerClock,
     pub(super) has_admin: bool,
     pub(super) bodies: Bodies,
+    pub(super) at_work: AtWork,
     /// Shared by all requests until they are in the log.
     pub(super) under_way: Arc<RwLock<()>>,
 }
@@ -132,7 +134,8 @@ async fn call(State(server): State<Arc<Server>>, request: Request) -> Response {
     let begins_rotation = note.operation == "RotateSecret";
     let leaves_replicas_behind = server.defers_replication && !only_reads(note.operation);
     let id = parts.extensions.get().cloned().unwrap_or_default();
-    let answered = tokio::task::spawn_blocking(move || {
+    let at_work = server.at_work.begin();
+    let work = move || {
         let answer = dispatch(&server.shelf, &caller, &id, &target, &body.bytes);
         if let Some(maintenance) = server.maintenance.as_ref().filter(|_| answer.status == 200) {
             if begins_rotation {
@@ -142,9 +145,9 @@ async fn call(State(server): State<Arc<Server>>, request: Request) -> Response {
             }
         }
         answer
-    });
-    let answered = answered.await;
-    respond(answered.unwrap_or_else(|_| internal("a call ended early")), note)
+    };
+    let answered = at_work.make(work).await;
+    respond(answered.unwrap_or_else(|| internal("a call ended early")), note)
 }
 
 /// Whether an operation leaves every secret as it is.

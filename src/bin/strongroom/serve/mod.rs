@@ -1,6 +1,7 @@
 //! `strongroom serve`: a store over HTTP, as the SDKs expect it.
 
 mod admin;
+mod at_work;
 mod audit;
 mod beside;
 mod body;
@@ -33,6 +34,7 @@ use crate::arguments::{LogFormat, LogLevel, Serve};
 use crate::failure::Failure;
 use crate::output;
 use crate::place::{self, Keys};
+use crate::serve::at_work::AtWork;
 use crate::serve::audit::Audit;
 use crate::serve::body::Bodies;
 use crate::serve::caller::Callers;
@@ -112,6 +114,7 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
         clock,
         has_admin: arguments.admin,
         bodies: Bodies::new(arguments.max_body_bytes),
+        at_work: AtWork::default(),
         under_way: Arc::default(),
     };
 
