@@ -8,7 +8,7 @@ mod entry;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::error::Result;
 use crate::model::filter::{Filters, SortBy};
@@ -46,6 +46,8 @@ pub(crate) struct Listing<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
     tenants: RwLock<Option<Tenants>>,
+    /// Held by whoever changes them or waits to do so. The lock alone would go to the reader that has just let go of it.
+    gate: Mutex<()>,
 }
 
 type Tenants = HashMap<Arc<Tenant>, Tenancy>;
@@ -187,6 +189,7 @@ impl Catalogue {
 
     /// Takes over what a group of commits changed, in their order.
     pub(super) fn apply<'a>(&self, changes: impl Iterator<Item = &'a CatalogueChange>) {
+        let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         let Some(tenants) = &mut *tenants else { return };
         for change in changes {
@@ -257,31 +260,43 @@ impl Catalogue {
     ) -> Vec<Arc<Entry>> {
         let mut found: Vec<Arc<Entry>> = Vec::new();
         let mut last: Option<Ranked<R>> = cursor.map(|cursor| Ranked::new(&Arc::new(Entry::at(cursor))));
-        // No more than there are at first, however they are moved about meanwhile.
-        let mut left = None;
+        // Where the order ends at first, and how many may be looked at that have come behind it meanwhile.
+        let mut end: Option<(Ranked<R>, usize)> = None;
         let mut is_resumed = false;
         loop {
+            if is_resumed {
+                // Commits that wait go first.
+                drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner));
+            }
             let tenants = self.read();
             let Some(tenancy) = tenants.as_ref().and_then(|tenants| tenants.get(tenant)) else { return found };
             let order = R::order_of(tenancy);
-            let at_once = LOOKED_AT_ONCE.min(*left.get_or_insert(order.len()));
+            let Some(outermost) = (if listing.is_descending { order.first() } else { order.last() }) else {
+                return found;
+            };
+            let (end, late_left) = end.get_or_insert_with(|| (Ranked::new(&outermost.entry), order.len()));
             let mut looked_at = 0;
-            for ranked in beyond(order, last.as_ref(), listing.is_descending).take(at_once) {
+            for ranked in beyond(order, last.as_ref(), listing.is_descending).take(LOOKED_AT_ONCE) {
                 looked_at += 1;
                 let entry = &ranked.entry;
+                let is_late = if listing.is_descending { ranked < end } else { ranked > end };
+                if is_late {
+                    // It was made or moved there meanwhile, and others may be for ever.
+                    let Some(fewer) = late_left.checked_sub(1) else { return found };
+                    *late_left = fewer;
+                }
                 if listing.shows(entry) && !(is_resumed && is_among(entry, &found)) {
                     found.push(Arc::clone(entry));
                 }
                 if found.len() == limit {
                     return found;
                 }
-                if looked_at == at_once {
+                if looked_at == LOOKED_AT_ONCE {
                     last = Some(Ranked::new(entry));
                 }
             }
             is_resumed = true;
-            left = left.map(|left| left.saturating_sub(looked_at));
-            if looked_at < at_once || left == Some(0) {
+            if looked_at < LOOKED_AT_ONCE {
                 return found;
             }
         }
@@ -381,4 +396,59 @@ fn put<R: Rank>(order: &mut Order<R>, old: Option<&Arc<Entry>>, new: &Arc<Entry>
         order.remove(&old);
     }
     order.replace(new);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::filter::Filter;
+    use crate::records::codec::tests::secret;
+    use crate::time::from_millis;
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    fn put(catalogue: &Catalogue, name: &str, accessed_on: Option<i64>) {
+        let mut secret = secret(0, 0, 0);
+        secret.name = SecretName::from_record(name);
+        secret.accessed_on = accessed_on.map(from_millis);
+        let change = CatalogueChange::Put { tenant: Arc::clone(&secret.tenant), entry: Arc::new(Entry::new(&secret)) };
+        catalogue.apply([&change].into_iter());
+    }
+
+    #[test]
+    fn what_was_there_all_the_time_is_found_whatever_is_made_or_moved_meanwhile() {
+        let filters = Filters::parse(&[Filter::new("name", ["zzz"])]).unwrap();
+        let tenant = secret(0, 0, 0).tenant;
+        let rows = [(SortBy::Name, false), (SortBy::LastAccessedDate, false), (SortBy::LastAccessedDate, true)];
+        for (sort_by, is_descending) in rows {
+            let catalogue = Catalogue::default();
+            catalogue.build(|_| Ok(())).unwrap();
+            (0..3 * LOOKED_AT_ONCE).for_each(|number| put(&catalogue, &format!("many/{number:05}"), None));
+            put(&catalogue, "zzz", Some(i64::from(!is_descending)));
+            let listing = Listing {
+                filters: &filters,
+                sort_by: &sort_by,
+                is_descending,
+                with_scheduled: false,
+                now: from_millis(0),
+            };
+            let is_over = AtomicBool::new(false);
+            thread::scope(|scope| {
+                // In between where the page is and what it looks for.
+                scope.spawn(|| {
+                    for number in 0..20_000 {
+                        if is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                            break;
+                        }
+                        put(&catalogue, &format!("many/99999/{number}"), Some(number % 2).filter(|at| *at > 0));
+                    }
+                });
+                let missed = (0..100).filter(|_| catalogue.page(&tenant, &listing, None, 1).is_empty()).count();
+                is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+                assert_eq!(missed, 0, "of 100 pages, {sort_by:?}, descending: {is_descending}");
+                let there = catalogue.count(&tenant, from_millis(0));
+                assert!(there > 3 * LOOKED_AT_ONCE as u64 + 10, "changes are let in: {there} secrets");
+            });
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::model::secret::Secret;
 use crate::records::keys::SecretKey;
 
-/// Stored bytes of all records together. Decoded they take up to five times as much.
+/// Stored bytes of all records together. Decoded they take up to ten times as much.
 const BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Of records that are smaller than this, one in eight is kept: those that are read often are soon among them, and reads
@@ -59,7 +59,7 @@ impl OpenedSecrets {
         one.filter(|one| *one.stored == *stored).map(|one| Arc::clone(&one.secret))
     }
 
-    /// Keeps a secret that was opened, if that is likely to pay, in the place of what was opened longest ago.
+    /// Keeps a secret that was opened, if that is likely to pay, in the place of those that were kept first.
     pub(super) fn keep(&self, key: &SecretKey, stored: &[u8], secret: &Arc<Secret>) {
         let is_small = stored.len() < LARGE_BYTES;
         if is_small && !is_chosen(self.seen.fetch_add(1, Ordering::Relaxed)) {

@@ -216,7 +216,7 @@ impl Builder {
     ///
     /// Reads of records outside the cache take tens of microseconds instead of a few; besides the cache, the engine
     /// takes about 45 MB for each million records. The store itself keeps up to 2 MiB of the records of secrets that were
-    /// read lately, which take up to five times as much when they are opened, and no values.
+    /// read lately, which take up to ten times as much when they are opened, and no values.
     pub fn cache_capacity_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes;
         self

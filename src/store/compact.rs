@@ -64,7 +64,7 @@ impl Builder {
     }
 
     /// Compacts a closed store if its files [have grown so much](SpaceUse::is_compaction_recommended) that it is worth the
-    /// time: for a regular job, which keeps them within three times what is live.
+    /// time: for a regular job, which keeps them within three times what is live, or 48 MiB above twice if that is more.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Builder {
         is_wanted: impl FnOnce(&SpaceUse) -> bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<CompactReport> {
-        let mut before = None;
+        let mut before = SpaceUse::default();
         let mut is_compacted = false;
         let store = self.mode(OpenMode::OpenExisting).open_by(|maker, place, patience, cache_bytes| {
             let Place::Directory(path) = place else {
@@ -96,13 +96,14 @@ impl Builder {
             };
             let directory = Directory::lock(&path, false, patience)?;
             let opened = maker.open_directory(&directory, cache_bytes)?;
-            let used = SpaceUse::of(&opened.records)?;
-            before = Some(used);
-            is_compacted = is_wanted(&used);
-            if !is_compacted {
+            let compacted = SpaceUse::of(&opened.records).and_then(|used| {
+                before = used;
+                is_compacted = is_wanted(&used);
+                if is_compacted { compact(&opened, &directory, cache_bytes, progress) } else { Ok(()) }
+            });
+            if compacted.is_ok() && !is_compacted {
                 return Ok((opened, Some(directory)));
             }
-            let compacted = compact(&opened, &directory, cache_bytes, progress);
             // Closed and sealed also if it failed: the old files are as they were.
             if let Closed::Now { epoch, is_whole: true } = opened.records.close()? {
                 directory.write_seal(
@@ -117,7 +118,7 @@ impl Builder {
             // Opened once more, so that what is there now is known to open; and closed and sealed like any other.
             Ok((maker.open_directory(&directory, cache_bytes)?, Some(directory)))
         })?;
-        let SpaceUse { live_bytes, stored_bytes: bytes_before, .. } = before.unwrap_or_default();
+        let SpaceUse { live_bytes, stored_bytes: bytes_before, .. } = before;
         let bytes_after = store.stats()?.stored_bytes;
         let records = store.inner.records.head().records;
         let report = CompactReport { is_compacted, records, live_bytes, bytes_before, bytes_after };

@@ -4,10 +4,11 @@ use crate::error::Result;
 use crate::records::Records;
 use crate::store::SecretStore;
 
-/// Files that are smaller than this are never worth a compaction: the storage engine takes several megabytes for itself.
-const SMALL_BYTES: u64 = 32 * 1024 * 1024;
-/// How many times what is live the files may take.
+/// How many times what is live the files may take, and about what a compaction leaves.
 const TIMES_LIVE_MAX: u64 = 3;
+const TIMES_LIVE_LEFT: u64 = 2;
+/// What a compaction has to give back. Of what it leaves, some 30 MB are the storage engine's own, so that less might be nothing.
+const GAIN_BYTES_MIN: u64 = 48 * 1024 * 1024;
 
 /// What [`SecretStore::space_use`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,11 +28,13 @@ impl SpaceUse {
         Ok(Self { live_records, live_bytes, stored_bytes: records.stats()?.1.stored_bytes })
     }
 
-    /// Whether [`Builder::compact`](crate::Builder::compact) is worth its time: the files take more than 32 MiB and more than
-    /// three times what is live. A compaction brings them to about twice.
+    /// Whether [`Builder::compact`](crate::Builder::compact) is worth its time: the files take more than three times what is
+    /// live, and at least 48 MiB more than twice, to which a compaction brings them, give or take some segments of 8 MiB.
     #[must_use]
     pub fn is_compaction_recommended(&self) -> bool {
-        self.stored_bytes > SMALL_BYTES && self.stored_bytes > self.live_bytes.saturating_mul(TIMES_LIVE_MAX)
+        let left = self.live_bytes.saturating_mul(TIMES_LIVE_LEFT);
+        self.stored_bytes > self.live_bytes.saturating_mul(TIMES_LIVE_MAX)
+            && self.stored_bytes.saturating_sub(left) >= GAIN_BYTES_MIN
     }
 }
 
@@ -68,10 +71,10 @@ mod tests {
         // Live bytes, stored bytes.
         let rows = [
             ((0, 0), false),
-            ((0, 32 * MIB), false),
-            ((0, 32 * MIB + 1), true),
-            ((10 * MIB, 32 * MIB), false),
-            ((10 * MIB, 33 * MIB), true),
+            ((0, 48 * MIB - 1), false),
+            ((0, 48 * MIB), true),
+            ((30 * MIB, 108 * MIB - 1), false),
+            ((30 * MIB, 108 * MIB), true),
             ((100 * MIB, 300 * MIB), false),
             ((100 * MIB, 300 * MIB + 1), true),
             ((u64::MAX, u64::MAX), false),

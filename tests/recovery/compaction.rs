@@ -35,7 +35,7 @@ fn what_was_deleted_is_gone_from_the_files_and_everything_else_is_as_it_was() {
     let store = make(&path, 60);
     let secrets = manager(&store, 1);
     let large = "x".repeat(60_000);
-    for round in 0..300 {
+    for round in 0..900 {
         let id = format!("a-version-that-is-found-in-no-file-{round:05}");
         secrets
             .put_secret_value(PutSecretValueRequest::new("secret-00001", large.as_str()).client_request_token(id))

@@ -105,7 +105,7 @@ To take back the scheduled deletion of one secret, use `strongroom restore SECRE
 #[derive(Debug, Args)]
 #[command(after_help = COMPACT_HELP)]
 pub(crate) struct Compact {
-    /// Only if the files take more than 32 MiB and more than three times what is live
+    /// Only if the files take more than three times what is live and 48 MiB could be given back
     #[arg(long)]
     pub(crate) if_recommended: bool,
 

@@ -33,6 +33,7 @@ pub(crate) fn run(arguments: Compact) -> Result<(), Failure> {
         });
     }
     output::members([
+        ("Compacted", vec![if done.is_compacted { "yes" } else { "no" }.to_owned()]),
         ("Records", vec![counted(done.records, "record")]),
         ("Live", vec![counted(done.live_bytes, "byte")]),
         ("Before", vec![counted(done.bytes_before, "byte")]),
