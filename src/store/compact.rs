@@ -36,8 +36,9 @@ impl Builder {
     /// Copies the live records of a closed store into fresh files, and puts those in the place of the old ones.
     ///
     /// The storage engine gives no space back, and what was overwritten or deleted stays in its files until it happens to
-    /// be written over. Under overwriting that never ends they grow to three to five times what is live, and stay there; a
-    /// compaction brings them to about twice. Afterwards the files hold live records only. The records stay sealed as they
+    /// be written over. Under overwriting that never ends they grow to three to six times what is live, and stay there; a
+    /// compaction brings them to about twice, with large values up to three times, also files that were smaller because they had
+    /// just been filled. Afterwards the files hold live records only. The records stay sealed as they
     /// are and the epoch stays what it is; the copy is read back and compared with the head before it takes the old files'
     /// place, in one step: a crash leaves the old files or the new ones. For the time of the copy it takes the space of both.
     /// [`mode`](Self::mode) does not matter.

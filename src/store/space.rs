@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::records::Records;
 use crate::store::SecretStore;
 
-/// How many times what is live the files may take, and about what a compaction leaves.
+/// How many times what is live the files may take, and what a compaction leaves at best.
 const TIMES_LIVE_MAX: u64 = 3;
 const TIMES_LIVE_LEFT: u64 = 2;
 /// What a compaction has to give back. Of what it leaves, some 30 MB are the storage engine's own, so that less might be nothing.
@@ -29,7 +29,7 @@ impl SpaceUse {
     }
 
     /// Whether [`Builder::compact`](crate::Builder::compact) is worth its time: the files take more than three times what is
-    /// live, and at least 48 MiB more than twice, to which a compaction brings them, give or take some segments of 8 MiB.
+    /// live, and at least 48 MiB more than twice. A compaction brings them to twice or, with large values, up to three times.
     #[must_use]
     pub fn is_compaction_recommended(&self) -> bool {
         let left = self.live_bytes.saturating_mul(TIMES_LIVE_LEFT);
