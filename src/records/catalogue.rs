@@ -262,8 +262,8 @@ impl Catalogue {
         let mut last: Option<Ranked<R>> = cursor.map(|cursor| Ranked::new(&Arc::new(Entry::at(cursor))));
         // Where the order ends at first, and how many may be looked at that have come behind it meanwhile.
         let mut end: Option<(Ranked<R>, usize)> = None;
-        let mut is_resumed = false;
         loop {
+            let is_resumed = end.is_some();
             if is_resumed {
                 // Commits that wait go first.
                 drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner));
@@ -295,7 +295,6 @@ impl Catalogue {
                     last = Some(Ranked::new(entry));
                 }
             }
-            is_resumed = true;
             if looked_at < LOOKED_AT_ONCE {
                 return found;
             }

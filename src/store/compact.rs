@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::records::keys::Family;
 use crate::records::manifest::Tally;
 use crate::records::sweep::{disagreement, tally_of};
-use crate::records::{Closed, storage};
+use crate::records::{Closed, Records, storage};
 use crate::storage::sled::SledBackend;
 use crate::storage::{Backend as _, Batch, Durability};
 use crate::store::backup::BATCH_BYTES;
@@ -38,9 +38,9 @@ impl Builder {
     /// The storage engine gives no space back, and what was overwritten or deleted stays in its files until it happens to
     /// be written over. Under overwriting that never ends they grow to three to six times what is live, and stay there; a
     /// compaction brings them to about twice, with large values up to three times, also files that were smaller because they had
-    /// just been filled. Afterwards the files hold live records only. The records stay sealed as they
-    /// are and the epoch stays what it is; the copy is read back and compared with the head before it takes the old files'
-    /// place, in one step: a crash leaves the old files or the new ones. For the time of the copy it takes the space of both.
+    /// just been filled. Afterwards the files hold live records only. The records stay sealed as they are and the epoch stays
+    /// what it is; the copy is read back and compared with the head before it takes the old files' place, in one step: a
+    /// crash leaves the old files or the new ones. For the time of the copy it takes the space of both.
     /// [`mode`](Self::mode) does not matter.
     ///
     /// What is kept for standbys is live too: a store that [keeps changes](crate::SecretStore::keep_changes) has what was
@@ -61,7 +61,7 @@ impl Builder {
     /// # Ok::<(), strongroom::Error>(())
     /// ```
     pub fn compact(self, progress: &mut dyn FnMut(Progress)) -> Result<CompactReport> {
-        self.compact_if(|_| true, progress)
+        self.compact_unless(|_| Ok(None), progress)
     }
 
     /// Compacts a closed store if its files [have grown so much](SpaceUse::is_compaction_recommended) that it is worth the
@@ -81,30 +81,35 @@ impl Builder {
     /// # Ok::<(), strongroom::Error>(())
     /// ```
     pub fn compact_if_recommended(self, progress: &mut dyn FnMut(Progress)) -> Result<CompactReport> {
-        self.compact_if(SpaceUse::is_compaction_recommended, progress)
+        let good_enough = |records: &Records| {
+            let used = SpaceUse::of(records)?;
+            Ok((!used.is_compaction_recommended()).then_some(used.live_bytes))
+        };
+        self.compact_unless(good_enough, progress)
     }
 
-    fn compact_if(
+    /// Compacts unless that is found not to be worth it; then it is told how many bytes are live.
+    fn compact_unless(
         self,
-        is_wanted: impl FnOnce(&SpaceUse) -> bool,
+        good_enough: impl FnOnce(&Records) -> Result<Option<u64>>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<CompactReport> {
-        let mut before = SpaceUse::default();
-        let mut is_compacted = false;
+        let (mut bytes_before, mut live_bytes, mut is_compacted) = (0, 0, false);
         let store = self.mode(OpenMode::OpenExisting).open_by(|maker, place, patience, cache_bytes| {
             let Place::Directory(path) = place else {
                 return Err(Error::configuration("only a store in a directory can be compacted"));
             };
             let directory = Directory::lock(&path, false, patience)?;
             let opened = maker.open_directory(&directory, cache_bytes)?;
-            let compacted = SpaceUse::of(&opened.records).and_then(|used| {
-                before = used;
-                is_compacted = is_wanted(&used);
-                if is_compacted { compact(&opened, &directory, cache_bytes, progress) } else { Ok(()) }
-            });
-            if compacted.is_ok() && !is_compacted {
-                return Ok((opened, Some(directory)));
-            }
+            bytes_before = opened.records.stats()?.1.stored_bytes;
+            let compacted = match good_enough(&opened.records) {
+                Ok(Some(live)) => {
+                    live_bytes = live;
+                    return Ok((opened, Some(directory)));
+                }
+                Ok(None) => compact(&opened, &directory, cache_bytes, progress),
+                Err(error) => Err(error),
+            };
             // Closed and sealed also if it failed: the old files are as they were.
             if let Closed::Now { epoch, is_whole: true } = opened.records.close()? {
                 directory.write_seal(
@@ -114,12 +119,12 @@ impl Builder {
                     &*maker.entropy,
                 )?;
             }
-            compacted?;
+            live_bytes = compacted?;
+            is_compacted = true;
             directory.finish_compaction()?;
             // Opened once more, so that what is there now is known to open; and closed and sealed like any other.
             Ok((maker.open_directory(&directory, cache_bytes)?, Some(directory)))
         })?;
-        let SpaceUse { live_bytes, stored_bytes: bytes_before, .. } = before;
         let bytes_after = store.stats()?.stored_bytes;
         let records = store.inner.records.head().records;
         let report = CompactReport { is_compacted, records, live_bytes, bytes_before, bytes_after };
@@ -127,8 +132,13 @@ impl Builder {
     }
 }
 
-/// Copies every record into fresh files.
-fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+/// Copies every record into fresh files. Gives the bytes of all of them.
+fn compact(
+    opened: &Opened,
+    directory: &Directory,
+    cache_bytes: u64,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<u64> {
     let Opened { records, .. } = opened;
     let head = records.head();
     directory.begin_compaction()?;
@@ -137,6 +147,11 @@ fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &
     // Nobody else has the store, so there is nothing to be told.
     let mut sweep = records.sweep(false);
     let mut batch = Batch::new();
+    let mut copied_bytes = 0;
+    let mut write = |batch: &mut Batch| {
+        copied_bytes += batch.bytes() as u64;
+        fresh.commit(&std::mem::take(batch), Durability::Eventual).map_err(storage)
+    };
     loop {
         let step = sweep.step()?;
         for (key, value) in &step.found {
@@ -147,7 +162,7 @@ fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &
             batch.put(vec![Family::Head as u8], stored.clone());
         }
         if batch.bytes() >= BATCH_BYTES || step.end.is_some() {
-            fresh.commit(&std::mem::take(&mut batch), Durability::Eventual).map_err(storage)?;
+            write(&mut batch)?;
         }
         if step.end.is_some() {
             break;
@@ -163,11 +178,11 @@ fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &
         for (key, value) in kept {
             batch.put(key, value);
             if batch.bytes() >= BATCH_BYTES {
-                fresh.commit(&std::mem::take(&mut batch), Durability::Eventual).map_err(storage)?;
+                write(&mut batch)?;
             }
         }
     }
-    fresh.commit(&batch, Durability::Eventual).map_err(storage)?;
+    write(&mut batch)?;
     if let Some(what) = disagreement(&head, sweep.tally()) {
         fresh.close().map_err(storage)?;
         return Err(Error::corrupted(format!("{what}; the store was left as it was")));
@@ -177,7 +192,7 @@ fn compact(opened: &Opened, directory: &Directory, cache_bytes: u64, progress: &
     if let Some(what) = disagreement(&head, copied) {
         return Err(Error::new(ErrorKind::Storage, format!("the copy does not read as it was written: {what}")));
     }
-    Ok(())
+    Ok(copied_bytes)
 }
 
 /// What a copy holds, read back through the engine.

@@ -11,7 +11,7 @@ const TIMES_LIVE_LEFT: u64 = 2;
 const GAIN_BYTES_MIN: u64 = 48 * 1024 * 1024;
 
 /// What [`SecretStore::space_use`] found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpaceUse {
     /// Records that are live, those that are kept for standbys included.
